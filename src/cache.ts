@@ -1,0 +1,367 @@
+import { Flights } from './flight/flights.ts'
+import { keeperFor } from './local/keeper.ts'
+import { LocalTier } from './local/local-tier.ts'
+import type { Clock } from './model/clock.ts'
+import type { Duration } from './model/duration.ts'
+import { NOT_FOUND } from './model/entry.ts'
+import {
+  CacheClosedError,
+  CacheMissError,
+  CacheNotFoundError,
+  optionTypeError,
+} from './model/errors.ts'
+import { checkKey } from './model/key.ts'
+import type { Lookup } from './model/outcome.ts'
+import {
+  type CacheOptions,
+  checkLoader,
+  DEFAULTS,
+  type GetOptions,
+  type Loader,
+  type OnceOptions,
+  type ResolvedOptions,
+  resolveGet,
+  resolveOnce,
+  resolveOptions,
+  resolveSet,
+  resolveTimeout,
+  type SetOptions,
+} from './options.ts'
+import type { LoadFlight } from './read/load-flight.ts'
+import { type CacheFlights, ReadPath } from './read/read-path.ts'
+import { RemoteTier } from './remote/remote-tier.ts'
+import { type Counters, newCounters } from './stats/counters.ts'
+import { type RemoteAnswer, TierStack } from './tiers/tier-stack.ts'
+import { ValueForm } from './tiers/value-form.ts'
+import { WritePath } from './write/write-path.ts'
+
+/** Which tiers a cache has. */
+export type CacheType = 'local' | 'remote' | 'both'
+
+/** What `once` resolves to: a loader's `undefined` has become `null`, "no such record". */
+export type OnceResult<T> = undefined extends T ? Exclude<T, undefined> | null : T
+
+/** The counters, and what the cache holds at this moment. */
+export interface CacheStats extends Readonly<Counters> {
+  readonly name: string
+  readonly type: CacheType
+  /** Entries in the local tier; some may have expired without being touched since. */
+  readonly localEntries: number
+}
+
+/**
+ * A cache. All methods that take a key reject (the synchronous ones throw) with a `TypeError` or
+ * `RangeError` (`code: 'CACHE_OPTION'`) for a key that is no string of 1 to 65,535 bytes of
+ * well-formed UTF-8 or ends in a reserved suffix, and with `CacheClosedError` after `close()`.
+ *
+ * @typeParam Absent `null` if `notFound.error` is configured, so that `once` may resolve it whatever
+ * its loader's type says.
+ */
+export interface Cache<Absent extends null = never> {
+  readonly name: string
+  readonly type: CacheType
+  /** Keys that are refreshed in the background. */
+  readonly taskSize: number
+
+  /**
+   * The read path: the value from local, from remote, or from the loader, which then fills both.
+   * Callers who ask for one key at the same time share one load. Resolves `null` where there is no
+   * such record. The loader runs in the async context of the caller that started the load.
+   *
+   * @throws whatever the loader threw, as it is, for every caller that shared the load.
+   * @throws CacheLoadTimeoutError if the loader did not settle within `loadTimeout`.
+   * @throws CacheEncodeError if the codec cannot write what the loader returned.
+   * @throws the reason of `signal` if this caller left.
+   */
+  once<T>(
+    key: string,
+    loader: Loader<T>,
+    options?: OnceOptions<T>,
+  ): Promise<OnceResult<T> | Absent>
+  /**
+   * As `once`, but where there is no such record it rejects.
+   *
+   * @throws CacheNotFoundError; `cause` is the loader's error where it said so by one.
+   */
+  onceOrThrow<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<NonNullable<T>>
+  /** Only looks: `undefined` where no tier has a value, whatever the reason. `lookup` tells them apart. */
+  get<T = unknown>(key: string, options?: GetOptions): Promise<T | undefined>
+  /**
+   * Only looks.
+   *
+   * @throws CacheMissError, CacheNotFoundError, CacheRemoteError or CacheDecodeError.
+   */
+  getOrThrow<T = unknown>(key: string, options?: GetOptions): Promise<T>
+  /** Only looks, and says what it saw. */
+  lookup<T = unknown>(key: string, options?: GetOptions): Promise<Lookup<T>>
+  /** What local holds at this moment, without counting as a use; `undefined` for a placeholder. */
+  peek<T = unknown>(key: string): T | undefined
+  /** Whether a value is there. A placeholder is none; if the remote cannot be asked, `false`. */
+  exists(key: string, options?: GetOptions): Promise<boolean>
+
+  /**
+   * Stores a value; `null` stores "no such record". Resolves whether it took: always, unless `when`
+   * forbade it.
+   *
+   * @throws TypeError (`code: 'CACHE_OPTION'`) for `undefined`.
+   * @throws CacheEncodeError if the codec cannot write the value.
+   * @throws CacheRemoteError if the remote did not take it, or nobody knows; local is left without it.
+   */
+  set(key: string, value: unknown, options?: SetOptions): Promise<boolean>
+  /**
+   * Deletes from both tiers. What is being loaded meanwhile is not stored. Resolves whether the
+   * remote (without one: local) held something.
+   *
+   * @throws CacheRemoteError if the remote did not delete it, or nobody knows.
+   */
+  delete(key: string): Promise<boolean>
+  /** Drops the copy in local alone. Returns whether there was one. */
+  deleteLocal(key: string): boolean
+  /** Drops all copies in local. */
+  clearLocal(): void
+
+  /** The counters since construction: a snapshot. */
+  stats(): CacheStats
+  /** Whether the remote answers, waiting for it up to `timeout`. Never rejects. @default '10s' */
+  ready(options?: { readonly timeout?: Duration | undefined }): Promise<boolean>
+  /**
+   * Takes no more calls, waits up to `timeout` for what is under way (after that it stores nothing),
+   * and closes what the tiers opened themselves. Safe to call again. @default '5s'
+   */
+  close(options?: { readonly timeout?: Duration | undefined }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+type WithErrorClass = {
+  readonly notFound: { readonly error: NonNullable<NonNullable<CacheOptions['notFound']>['error']> }
+}
+
+/**
+ * Makes a cache of a local tier, a remote tier, or both.
+ *
+ * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) naming the option, what came and the remedy;
+ * `cache: both remote and local are nil` without a tier.
+ */
+export function createCache(options: CacheOptions & WithErrorClass): Cache<null>
+export function createCache(options: CacheOptions): Cache
+export function createCache(options: CacheOptions): Cache<null> | Cache {
+  return new TieredCache(resolveOptions(options))
+}
+
+/** Wires the rooms together; each method checks its arguments and delegates. */
+class TieredCache implements Cache<null> {
+  readonly name: string
+  readonly type: CacheType
+  readonly #clock: Clock
+  readonly #release: (() => void) | undefined
+  readonly #counters: Counters = newCounters()
+  readonly #flights: CacheFlights = new Flights<LoadFlight, Promise<RemoteAnswer>>()
+  readonly #stack: TierStack
+  /** What hits are answered from; nothing after `close()`. */
+  #local: LocalTier | undefined
+  readonly #read: ReadPath
+  readonly #write: WritePath
+  #closing: Promise<void> | undefined
+
+  constructor(options: ResolvedOptions) {
+    const { policy, clock, isNotFound } = options
+    this.name = options.name
+    this.type =
+      options.remote === undefined ? 'local' : options.local === undefined ? 'remote' : 'both'
+    this.#clock = clock
+    this.#stack = buildStack(options, this.#counters)
+    this.#local = this.#stack.local
+    this.#read = new ReadPath({
+      stack: this.#stack,
+      flights: this.#flights,
+      policy,
+      clock,
+      counters: this.#counters,
+      isNotFound,
+    })
+    this.#write = new WritePath(this.#stack, this.#flights)
+    this.#release = clock.hold?.()
+  }
+
+  get taskSize(): number {
+    return 0
+  }
+
+  once<T>(
+    key: string,
+    loader: Loader<T>,
+    options?: OnceOptions<T>,
+  ): Promise<OnceResult<T> | null> {
+    // What is in local went through all checks when it was stored, and nothing is after close().
+    if (options === undefined && this.#local !== undefined && typeof loader === 'function') {
+      const entry = this.#read.localHit(key)
+      if (entry !== undefined) return this.#local.answer(entry) as Promise<OnceResult<T> | null>
+    }
+    return this.#once(key, loader, options)
+  }
+
+  async #once<T>(
+    key: string,
+    loader: Loader<T>,
+    options: OnceOptions<T> | undefined,
+  ): Promise<OnceResult<T> | null> {
+    const { kept } = await this.#loaded(key, loader, options)
+    return this.#stack.form.give(kept) as OnceResult<T> | null
+  }
+
+  async onceOrThrow<T>(
+    key: string,
+    loader: Loader<T>,
+    options?: OnceOptions<T>,
+  ): Promise<NonNullable<T>> {
+    const { kept, cause } = await this.#loaded(key, loader, options)
+    if (kept === NOT_FOUND) throw new CacheNotFoundError(key, cause)
+    return this.#stack.form.give(kept) as NonNullable<T>
+  }
+
+  async #loaded<T>(
+    key: string,
+    loader: Loader<T>,
+    options: OnceOptions<T> | undefined,
+  ): Promise<{ readonly kept: unknown; readonly cause: unknown }> {
+    this.#check(key)
+    checkLoader(loader)
+    const call = resolveOnce(options)
+    call.signal?.throwIfAborted()
+    const entry = call.skipLocal ? undefined : this.#read.localHit(key)
+    if (entry !== undefined) return { kept: entry.kept, cause: undefined }
+    return this.#read.load(key, loader, call)
+  }
+
+  async get<T = unknown>(key: string, options?: GetOptions): Promise<T | undefined> {
+    const found = await this.lookup<T>(key, options)
+    return found.status === 'hit' ? found.value : undefined
+  }
+
+  async getOrThrow<T = unknown>(key: string, options?: GetOptions): Promise<T> {
+    const found = await this.lookup<T>(key, options)
+    switch (found.status) {
+      case 'hit':
+      case 'stale':
+        return found.value
+      case 'absent':
+        throw new CacheNotFoundError(key)
+      case 'miss':
+        throw new CacheMissError(key)
+      case 'error':
+        throw found.error
+    }
+  }
+
+  async lookup<T = unknown>(key: string, options?: GetOptions): Promise<Lookup<T>> {
+    this.#check(key)
+    return this.#read.find<T>(key, resolveGet(options))
+  }
+
+  peek<T = unknown>(key: string): T | undefined {
+    this.#check(key)
+    const entry = this.#local?.peek(key)
+    if (entry === undefined || entry.kept === NOT_FOUND) return undefined
+    return this.#stack.form.give(entry.kept) as T
+  }
+
+  async exists(key: string, options?: GetOptions): Promise<boolean> {
+    const found = await this.lookup(key, options)
+    return found.status === 'hit'
+  }
+
+  async set(key: string, value: unknown, options?: SetOptions): Promise<boolean> {
+    this.#check(key)
+    if (value === undefined) {
+      throw optionTypeError(
+        'set was given undefined',
+        'Store null to say that there is no such record, or call delete(key).',
+      )
+    }
+    const tiers = { local: this.#local !== undefined, remote: this.#stack.remote !== undefined }
+    return this.#write.set(key, value, resolveSet(options, tiers))
+  }
+
+  async delete(key: string): Promise<boolean> {
+    this.#check(key)
+    return this.#write.delete(key)
+  }
+
+  deleteLocal(key: string): boolean {
+    this.#check(key)
+    return this.#write.deleteLocal(key)
+  }
+
+  clearLocal(): void {
+    this.#checkOpen()
+    this.#write.clearLocal()
+  }
+
+  stats(): CacheStats {
+    return Object.freeze({
+      name: this.name,
+      type: this.type,
+      localEntries: this.#local?.size ?? 0,
+      ...this.#counters,
+    })
+  }
+
+  async ready(options?: { readonly timeout?: Duration | undefined }): Promise<boolean> {
+    const timeout = resolveTimeout(options, 'ready', DEFAULTS.readyTimeout)
+    const remote = this.#stack.remote
+    return remote === undefined ? this.#closing === undefined : remote.ready(timeout)
+  }
+
+  async close(options?: { readonly timeout?: Duration | undefined }): Promise<void> {
+    const timeout = resolveTimeout(options, 'close', DEFAULTS.closeTimeout)
+    this.#closing ??= this.#shutDown(timeout)
+    return this.#closing
+  }
+
+  async #shutDown(timeout: number): Promise<void> {
+    this.#local = undefined
+    await this.#settled(timeout)
+    this.#flights.revokeAll()
+    this.#stack.local?.clear()
+    this.#release?.()
+    await this.#stack.remote?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Resolves when nothing is under way, or when the time is over. */
+  #settled(timeout: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(timeout, resolve)
+      void this.#flights.idle().then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  #check(key: unknown): asserts key is string {
+    checkKey(key)
+    this.#checkOpen()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new CacheClosedError()
+  }
+}
+
+function buildStack(options: ResolvedOptions, counters: Counters): TierStack {
+  const { local: engine, codec, policy, clock } = options
+  const copy = engine?.copy ?? codec?.copy?.bind(codec)
+  const decode = (bytes: Uint8Array): unknown => codec?.decode(bytes)
+  const keeper = keeperFor(engine?.isolation ?? 'copy', copy, decode)
+  const local = engine === undefined ? undefined : new LocalTier(engine.create(), keeper, clock)
+  const remote =
+    options.remote === undefined
+      ? undefined
+      : new RemoteTier(options.remote, policy.remoteTimeout, clock, counters)
+  const form = new ValueForm(codec, keeper, engine?.copy)
+  return new TierStack({ local, remote, form, policy, clock, counters })
+}

@@ -1,0 +1,33 @@
+export type { Cache, CacheStats, CacheType, OnceResult } from './cache.ts'
+export { createCache } from './cache.ts'
+export type { Codec } from './codec/codec.ts'
+export { json } from './codec/json.ts'
+export { msgpack } from './codec/msgpack.ts'
+export type { Isolation, LocalEngine, LocalEntry, LocalStore } from './local/local-store.ts'
+export type { Clock, Timer } from './model/clock.ts'
+export type { Duration } from './model/duration.ts'
+export { parseDuration } from './model/duration.ts'
+export type { CacheErrorCode, RemoteOperation } from './model/errors.ts'
+export {
+  CacheClosedError,
+  CacheDecodeError,
+  CacheEncodeError,
+  CacheError,
+  CacheLoadTimeoutError,
+  CacheMissError,
+  CacheNotFoundError,
+  CacheRemoteError,
+  isCacheError,
+} from './model/errors.ts'
+export type { Lookup, Tier } from './model/outcome.ts'
+export type {
+  CacheOptions,
+  CacheSettings,
+  GetOptions,
+  Loader,
+  NotFoundOptions,
+  OnceOptions,
+  SetOptions,
+} from './options.ts'
+export type { LoaderContext } from './read/call.ts'
+export type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote/remote-store.ts'

@@ -1,0 +1,48 @@
+import type { Life } from '../model/entry.ts'
+
+/** An entry of the local tier. */
+export interface LocalEntry extends Life {
+  /** The value in the form that `Keeper` gives it, or `NOT_FOUND`. */
+  readonly kept: unknown
+  /**
+   * The resolved promise handed to every caller, once there is one: it saves a hit the making of a
+   * promise. Only where all callers may be handed the same value.
+   */
+  answer: Promise<unknown> | undefined
+}
+
+/** A bounded map. It decides who leaves; when an entry's life is over is decided by its reader. */
+export interface LocalStore {
+  /** Counts as a use of the entry. */
+  get(key: string): LocalEntry | undefined
+  /** Does not count as a use. */
+  peek(key: string): LocalEntry | undefined
+  /** Never above its bound, not even during the call. */
+  set(key: string, entry: LocalEntry): void
+  delete(key: string): boolean
+  clear(): void
+  /** Entries held, those whose life is over but which nobody has touched since included. */
+  readonly size: number
+}
+
+/**
+ * How callers are kept from changing what others get.
+ * - `copy`: each caller gets a copy of their own.
+ * - `frozen`: all get one deeply frozen value. Dates, Maps, Sets and bytes cannot be frozen: a value
+ *   that holds one is copied for each caller, its plain objects and arrays frozen.
+ * - `shared`: all get one value, and promise not to change it. Without a remote tier it is the very
+ *   value that was stored, class instances included.
+ */
+export type Isolation = 'copy' | 'frozen' | 'shared'
+
+/** What a function such as `lru()` returns: each cache makes a store of its own from it. */
+export interface LocalEngine {
+  /** Names it in errors and counters. */
+  readonly name: string
+  /** Life of a value in milliseconds; `undefined`: the cache's ttl. */
+  readonly ttl: number | undefined
+  readonly isolation: Isolation
+  /** The user's own copy function; only with isolation `copy`. */
+  readonly copy: ((value: unknown) => unknown) | undefined
+  create(): LocalStore
+}

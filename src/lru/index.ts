@@ -1,0 +1,1 @@
+export { type LruOptions, lru } from './lru.ts'

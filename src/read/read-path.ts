@@ -1,0 +1,277 @@
+import type { Flights, Ticket } from '../flight/flights.ts'
+import type { LocalEntry } from '../local/local-store.ts'
+import type { Clock } from '../model/clock.ts'
+import { NOT_FOUND } from '../model/entry.ts'
+import { CacheLoadTimeoutError } from '../model/errors.ts'
+import type { Lookup } from '../model/outcome.ts'
+import type { Policy } from '../model/policy.ts'
+import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
+import type { Counters } from '../stats/counters.ts'
+import type { Lives, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
+import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
+import type { AnyLoader, GetCall, OnceCall } from './call.ts'
+import { CodecConflicts } from './codec-conflicts.ts'
+import { Load } from './load.ts'
+import { type Loaded, LoadFlight } from './load-flight.ts'
+
+/** A value whose remote copy another writer keeps overwriting lives locally for this long at most. */
+const CONTESTED_LIFE = 1000
+
+type StoreLives = Lives & { readonly skipLocal: boolean }
+
+export type CacheFlights = Flights<LoadFlight, Promise<RemoteAnswer>>
+
+/** What the read path is built from. */
+export interface ReadParts {
+  readonly stack: TierStack
+  readonly flights: CacheFlights
+  readonly policy: Policy
+  readonly clock: Clock
+  readonly counters: Counters
+  /** Whether a loader's error says that the record does not exist. */
+  readonly isNotFound: (error: unknown) => boolean
+}
+
+/**
+ * Reading, with a loader (`once`) and without (`get`, `lookup`).
+ *
+ * The life of one `once` that finds nothing: local, then join a load of this key if one is under
+ * way, else lead one: remote, loader, codec, fill of remote, fill of local, answer. The order of what
+ * may race is explained in `flight/flights.ts`.
+ */
+export class ReadPath {
+  readonly #stack: TierStack
+  readonly #flights: CacheFlights
+  readonly #policy: Policy
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #isNotFound: (error: unknown) => boolean
+  readonly #conflicts = new CodecConflicts()
+
+  constructor(parts: ReadParts) {
+    this.#stack = parts.stack
+    this.#flights = parts.flights
+    this.#policy = parts.policy
+    this.#clock = parts.clock
+    this.#counters = parts.counters
+    this.#isNotFound = parts.isNotFound
+  }
+
+  /** A fresh local entry, counted; the part of every read that must be cheap. */
+  localHit(key: string): LocalEntry | undefined {
+    const entry = this.#stack.local?.fresh(key)
+    if (entry !== undefined) {
+      this.#counters.hit++
+      this.#counters.localHit++
+    }
+    return entry
+  }
+
+  /** Joins or leads the load of a key that local did not answer. */
+  load(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
+    const joinable = this.#flights.load(key)
+    if (joinable !== undefined) {
+      this.#counters.coalesced++
+      return joinable.join(call.signal)
+    }
+    return this.#lead(key, loader, call).join(call.signal)
+  }
+
+  /** Asks the tiers, without a loader. */
+  async find<T>(key: string, call: GetCall): Promise<Lookup<T>> {
+    const entry = call.skipLocal ? undefined : this.localHit(key)
+    if (entry !== undefined) {
+      return this.#found(entry.kept, 'local', entry.freshUntil - this.#clock.now())
+    }
+    this.#missedLocally(call)
+    const remote = this.#remoteOf(call)
+    if (remote === undefined) {
+      this.#counters.miss++
+      return { status: 'miss' }
+    }
+    const ticket = this.#flights.open(key)
+    try {
+      const answer = await this.#readRemote(remote, key, remote.budget(), call, ticket)
+      if (answer.kind === 'value') {
+        const left = answer.askedAt + answer.ttlLeft - this.#clock.now()
+        return this.#found(answer.kept, 'remote', left)
+      }
+      if (answer.kind === 'miss') return { status: 'miss' }
+      return { status: 'error', error: answer.error }
+    } finally {
+      ticket.close()
+    }
+  }
+
+  #lead(key: string, loader: AnyLoader, call: OnceCall): LoadFlight {
+    const ticket = this.#flights.open(key)
+    const load = new Load(key)
+    const flight: LoadFlight = new LoadFlight(load, (reason) => {
+      ticket.revoke()
+      this.#flights.withdrawLoad(key, flight)
+      load.abandon(reason)
+    })
+    this.#flights.offerLoad(key, flight)
+    flight.lands(this.#fly(key, loader, call, flight, ticket))
+    return flight
+  }
+
+  async #fly(
+    key: string,
+    loader: AnyLoader,
+    call: OnceCall,
+    flight: LoadFlight,
+    ticket: Ticket,
+  ): Promise<Loaded> {
+    try {
+      this.#missedLocally(call)
+      const remote = this.#remoteOf(call)
+      if (remote === undefined) {
+        this.#counters.miss++
+        const { value, cause } = await this.#run(loader, call, flight.load)
+        return this.#storeLocally(key, value, cause, call, ticket)
+      }
+      const budget = remote.budget()
+      const answer = await this.#readRemote(remote, key, budget, call, ticket)
+      if (answer.kind === 'value') return { kept: answer.kept, cause: undefined }
+      const { value, cause } = await this.#run(loader, call, flight.load)
+      if (answer.kind === 'error') return this.#storeLocally(key, value, cause, call, ticket)
+      return await this.#store(remote, key, value, cause, call, answer, budget, ticket)
+    } finally {
+      // Before anybody hears the result, so that who asks next does not join what is over.
+      this.#flights.withdrawLoad(key, flight)
+      ticket.close()
+    }
+  }
+
+  /** Calls the loader; a value of `null` says that there is no such record. */
+  async #run(
+    loader: AnyLoader,
+    call: OnceCall,
+    load: Load,
+  ): Promise<{ readonly value: unknown; readonly cause: unknown }> {
+    if (!load.abandoned) this.#counters.query++
+    try {
+      const value = await load.run(loader, call.loadTimeout ?? this.#policy.loadTimeout, this.#clock)
+      return { value: value ?? null, cause: undefined }
+    } catch (error) {
+      if (load.abandoned) {
+        if (error instanceof CacheLoadTimeoutError) this.#counters.queryFail++
+        throw error
+      }
+      if (this.#isNotFound(error)) return { value: null, cause: error }
+      this.#counters.queryFail++
+      throw error
+    }
+  }
+
+  /** Gives a loaded value its one shape, and decides whether and for how long it may be stored. */
+  #judge(
+    key: string,
+    value: unknown,
+    call: OnceCall,
+    ticket: Ticket,
+  ): { readonly formed: Formed; readonly stored: boolean; readonly lives: StoreLives } {
+    const formed = value === null ? FORMED_NOT_FOUND : this.#stack.form.form(key, value)
+    let stored = !formed.reserved
+    let ttl = typeof call.ttl === 'function' ? undefined : call.ttl
+    if (formed.reserved) this.#counters.uncacheable++
+    if (stored && value !== null) {
+      if (call.cacheIf !== undefined) stored = call.cacheIf(this.#stack.form.give(formed.kept))
+      if (stored && typeof call.ttl === 'function') {
+        ttl = call.ttl(this.#stack.form.give(formed.kept))
+      }
+    }
+    if (stored && !ticket.mayStore()) {
+      this.#counters.fillsFenced++
+      stored = false
+    }
+    return { formed, stored, lives: { ttl, localTtl: call.localTtl, skipLocal: call.skipLocal } }
+  }
+
+  #storeLocally(
+    key: string,
+    value: unknown,
+    cause: unknown,
+    call: OnceCall,
+    ticket: Ticket,
+  ): Loaded {
+    const { formed, stored, lives } = this.#judge(key, value, call, ticket)
+    if (stored && !call.skipLocal) this.#stack.keepLocally(key, formed.kept, lives, ticket)
+    return { kept: formed.kept, cause }
+  }
+
+  async #store(
+    remote: RemoteTier,
+    key: string,
+    value: unknown,
+    cause: unknown,
+    call: OnceCall,
+    answer: Extract<RemoteAnswer, { kind: 'miss' | 'corrupt' }>,
+    budget: Budget,
+    ticket: Ticket,
+  ): Promise<Loaded> {
+    const { formed, stored, lives } = this.#judge(key, value, call, ticket)
+    const loaded: Loaded = { kept: formed.kept, cause }
+    if (!stored) return loaded
+    const corrupt = answer.kind === 'corrupt' ? answer.bytes : undefined
+    const now = this.#clock.now()
+    if (corrupt !== undefined && this.#conflicts.contested(key, now)) {
+      this.#counters.codecConflicts++
+      if (!call.skipLocal) {
+        this.#stack.keepLocally(key, formed.kept, lives, ticket, CONTESTED_LIFE)
+      }
+      return loaded
+    }
+    const outcome = await this.#stack.fill(remote, key, corrupt, formed, lives, budget, ticket)
+    if (outcome === 'fenced' || outcome === 'refused') this.#counters.fillsFenced++
+    if (outcome === 'took' && corrupt !== undefined) {
+      this.#conflicts.replaced(key, now + (lives.ttl ?? this.#policy.ttl))
+    }
+    return loaded
+  }
+
+  #found<T>(kept: unknown, tier: 'local' | 'remote', ttlLeft: number): Lookup<T> {
+    const left = Math.max(0, ttlLeft)
+    if (kept === NOT_FOUND) return { status: 'absent', tier, ttlLeft: left }
+    return { status: 'hit', value: this.#stack.form.give(kept) as T, tier, ttlLeft: left }
+  }
+
+  #remoteOf(call: GetCall): RemoteTier | undefined {
+    return call.skipRemote ? undefined : this.#stack.remote
+  }
+
+  #missedLocally(call: GetCall): void {
+    if (this.#stack.local !== undefined && !call.skipLocal) this.#counters.localMiss++
+  }
+
+  /** Reads the remote once for all who ask in one epoch, counts, and promotes. */
+  async #readRemote(
+    remote: RemoteTier,
+    key: string,
+    budget: Budget,
+    call: GetCall,
+    ticket: Ticket,
+  ): Promise<RemoteAnswer> {
+    let read = this.#flights.read(key)
+    const joined = read !== undefined
+    if (read === undefined) {
+      read = this.#stack.readRemote(remote, key, budget)
+      this.#flights.offerRead(key, read)
+      const offered = read
+      void read.then(() => this.#flights.withdrawRead(key, offered))
+    }
+    const askedAt = this.#clock.monotonic()
+    const answer = await read
+    if (joined) budget.spend(this.#clock.monotonic() - askedAt)
+    if (answer.kind === 'value') {
+      this.#counters.hit++
+      this.#counters.remoteHit++
+      if (!call.skipLocal) this.#stack.promote(key, answer, call.localTtl, ticket)
+    } else if (answer.kind === 'miss') {
+      this.#counters.miss++
+      this.#counters.remoteMiss++
+    }
+    return answer
+  }
+}

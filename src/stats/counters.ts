@@ -1,0 +1,52 @@
+/**
+ * What a cache has counted since it was made. The first eight have jetcache-go's meaning. They are
+ * recorded once per flight by the caller that leads it; callers that join count as `coalesced` only.
+ */
+export interface Counters {
+  /** A value or a placeholder came from a tier. */
+  hit: number
+  /** No tier had one, and each that was asked said so. */
+  miss: number
+  localHit: number
+  localMiss: number
+  remoteHit: number
+  remoteMiss: number
+  /** Loaders started. */
+  query: number
+  /** Loaders that failed: threw, rejected or timed out. A recognised not-found is no failure. */
+  queryFail: number
+  /** Callers that joined a load already under way. */
+  coalesced: number
+  /** Remote operations that failed or did not answer in time. */
+  remoteErrors: number
+  /** Stored bytes that the codec could not read. */
+  decodeFailures: number
+  /** Keys that failed to decode again after their repair: another writer uses another codec. */
+  codecConflicts: number
+  /** Remote values read that had no expiry: a foreign writer. */
+  remoteWithoutExpiry: number
+  /** Loaded values handed through uncached because their bytes would read back as "not found". */
+  uncacheable: number
+  /** Fills given up because the key changed, or was filled by another, while they were under way. */
+  fillsFenced: number
+}
+
+export function newCounters(): Counters {
+  return {
+    hit: 0,
+    miss: 0,
+    localHit: 0,
+    localMiss: 0,
+    remoteHit: 0,
+    remoteMiss: 0,
+    query: 0,
+    queryFail: 0,
+    coalesced: 0,
+    remoteErrors: 0,
+    decodeFailures: 0,
+    codecConflicts: 0,
+    remoteWithoutExpiry: 0,
+    uncacheable: 0,
+    fillsFenced: 0,
+  }
+}

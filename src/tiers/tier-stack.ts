@@ -1,0 +1,241 @@
+import type { Change, Ticket } from '../flight/flights.ts'
+import { Sequence } from '../flight/sequence.ts'
+import type { LocalTier } from '../local/local-tier.ts'
+import type { Clock } from '../model/clock.ts'
+import { NOT_FOUND } from '../model/entry.ts'
+import type { CacheDecodeError, CacheRemoteError } from '../model/errors.ts'
+import { jittered, type Policy } from '../model/policy.ts'
+import type { RemoteRead } from '../remote/remote-store.ts'
+import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
+import type { Counters } from '../stats/counters.ts'
+import type { Formed, ValueForm } from './value-form.ts'
+
+const random = Math.random
+
+/** What the remote tier answered. */
+export type RemoteAnswer =
+  | {
+      readonly kind: 'value'
+      /** `NOT_FOUND` for a placeholder. */
+      readonly kept: unknown
+      /** When the question was sent, in epoch milliseconds of the cache's clock. */
+      readonly askedAt: number
+      /** Milliseconds, from then; `Infinity` without expiry. */
+      readonly ttlLeft: number
+    }
+  | { readonly kind: 'miss' }
+  /** `bytes` that the codec cannot read, as they lie there. */
+  | { readonly kind: 'corrupt'; readonly bytes: Uint8Array; readonly error: CacheDecodeError }
+  | { readonly kind: 'error'; readonly error: CacheRemoteError }
+
+/** Lives a call asks for, in milliseconds; what is `undefined` comes from the policy. */
+export interface Lives {
+  readonly ttl: number | undefined
+  readonly localTtl: number | undefined
+}
+
+/**
+ * What became of a fill.
+ * - `took`: stored.
+ * - `fenced`: not sent, since the key changed meanwhile.
+ * - `refused`: another writer was there first.
+ * - `unknown`: the remote failed or did not answer.
+ */
+export type FillOutcome = 'took' | 'fenced' | 'refused' | 'unknown'
+
+/**
+ * The order of the tiers and the rule of promotion live here and nowhere else:
+ *
+ * - Local is asked before remote. What remote holds is promoted to local.
+ * - Local never outlives remote: the life of a local copy is the smaller of the local ttl and of what
+ *   the remote entry has left, counted from the moment the remote was ASKED. Its answer is older by
+ *   some part of the round trip, and nobody knows which part.
+ * - Remote is written before local, and local only once the remote has taken it, or could not.
+ */
+export class TierStack {
+  readonly local: LocalTier | undefined
+  readonly remote: RemoteTier | undefined
+  readonly form: ValueForm
+  readonly #policy: Policy
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #writes = new Sequence()
+
+  constructor(parts: {
+    readonly local: LocalTier | undefined
+    readonly remote: RemoteTier | undefined
+    readonly form: ValueForm
+    readonly policy: Policy
+    readonly clock: Clock
+    readonly counters: Counters
+  }) {
+    this.local = parts.local
+    this.remote = parts.remote
+    this.form = parts.form
+    this.#policy = parts.policy
+    this.#clock = parts.clock
+    this.#counters = parts.counters
+  }
+
+  /** Reads the remote. Never rejects: what failed is in the answer. */
+  async readRemote(remote: RemoteTier, key: string, budget: Budget): Promise<RemoteAnswer> {
+    const askedAt = this.#clock.now()
+    try {
+      const read = await remote.get(key, budget)
+      if (read === undefined) return { kind: 'miss' }
+      if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
+      return this.#decoded(key, read, askedAt)
+    } catch (error) {
+      return { kind: 'error', error: error as CacheRemoteError }
+    }
+  }
+
+  /** Copies a remote value to local, unless something overlapped the flight that brought it. */
+  promote(
+    key: string,
+    answer: Extract<RemoteAnswer, { kind: 'value' }>,
+    localTtl: number | undefined,
+    ticket: Ticket,
+  ): void {
+    if (this.local === undefined || !ticket.mayStoreLocally()) return
+    const ttl = Math.min(this.#localLife(answer.kept, localTtl), answer.ttlLeft)
+    const life = ttl === Infinity ? this.#policy.ttl : ttl
+    this.local.put(key, answer.kept, answer.askedAt + life)
+  }
+
+  /**
+   * Stores what a load brought in remote, over exactly the bytes that the flight found (`undefined`:
+   * nothing), and then in local. Never rejects.
+   */
+  async fill(
+    remote: RemoteTier,
+    key: string,
+    expected: Uint8Array | undefined,
+    formed: Formed,
+    lives: Lives & { readonly skipLocal: boolean },
+    budget: Budget,
+    ticket: Ticket,
+  ): Promise<FillOutcome> {
+    const bytes = bytesOf(formed)
+    const ttl = this.#remoteLife(formed.kept, lives)
+    let sentAt = 0
+    const send = async () => {
+      if (!ticket.mayStore()) return undefined
+      sentAt = this.#clock.now()
+      return remote.fill(key, expected, bytes, ttl, budget)
+    }
+    let outcome: FillOutcome
+    try {
+      // What runs before us on this key is most often a change, and then there is nothing to wait for.
+      const took = ticket.mayStore() ? await this.#writes.run(key, send) : undefined
+      outcome = took === undefined ? 'fenced' : took ? 'took' : 'refused'
+    } catch {
+      outcome = 'unknown'
+    }
+    if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal) {
+      this.#keepFor(key, formed.kept, sentAt, Math.min(ttl, this.#localLife(formed.kept, lives.localTtl)), ticket)
+    }
+    return outcome
+  }
+
+  /**
+   * Stores what a load brought in local alone: there is no remote, or it was not to be asked, or
+   * could not be.
+   *
+   * @param most Milliseconds it may live at the most.
+   */
+  keepLocally(key: string, kept: unknown, lives: Lives, ticket: Ticket, most = Infinity): void {
+    const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives), most)
+    this.#keepFor(key, kept, this.#clock.now(), ttl, ticket)
+  }
+
+  /**
+   * Writes what a caller set, to remote and then to local. Resolves whether it took; where it did
+   * not, or another change came meanwhile, local is left without the key.
+   *
+   * @throws CacheRemoteError
+   */
+  async write(
+    remote: RemoteTier,
+    key: string,
+    formed: Formed,
+    lives: Lives & { readonly skipLocal: boolean },
+    when: 'absent' | 'present' | undefined,
+    change: Change,
+  ): Promise<boolean> {
+    const bytes = bytesOf(formed)
+    const ttl = this.#remoteLife(formed.kept, lives)
+    const budget = remote.budget()
+    let sentAt = 0
+    let took = false
+    try {
+      took = await this.#writes.run(key, () => {
+        sentAt = this.#clock.now()
+        return remote.set(key, bytes, { ttl, when }, budget)
+      })
+    } finally {
+      if (took && !lives.skipLocal && change.alone()) {
+        const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
+        this.local?.put(key, formed.kept, sentAt + life)
+      } else {
+        this.local?.delete(key)
+      }
+    }
+    return took
+  }
+
+  /** Writes to local alone what a caller set. */
+  writeLocally(key: string, kept: unknown, lives: Lives): void {
+    const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives))
+    this.local?.put(key, kept, this.#clock.now() + ttl)
+  }
+
+  /**
+   * Deletes from the remote. Resolves whether it held something.
+   *
+   * @throws CacheRemoteError
+   */
+  async erase(remote: RemoteTier, key: string): Promise<boolean> {
+    const budget = remote.budget()
+    return (await this.#writes.run(key, () => remote.delete(key, budget))) > 0
+  }
+
+  #decoded(key: string, read: RemoteRead, askedAt: number): RemoteAnswer {
+    try {
+      const kept = this.form.read(key, read.bytes)
+      return { kind: 'value', kept, askedAt, ttlLeft: read.ttlLeft }
+    } catch (error) {
+      this.#counters.decodeFailures++
+      return { kind: 'corrupt', bytes: read.bytes, error: error as CacheDecodeError }
+    }
+  }
+
+  #keepFor(key: string, kept: unknown, from: number, ttl: number, ticket: Ticket): void {
+    if (ticket.mayStoreLocally()) this.local?.put(key, kept, from + ttl)
+  }
+
+  #remoteLife(kept: unknown, lives: Lives): number {
+    const policy = this.#policy
+    const ttl = lives.ttl ?? policy.ttl
+    return kept === NOT_FOUND
+      ? jittered(Math.min(ttl, policy.notFoundTtl), policy.notFoundJitterRatio, random)
+      : jittered(ttl, policy.jitterRatio, random)
+  }
+
+  /** `Infinity` where neither the call nor the engine bounds it. */
+  #localLife(kept: unknown, localTtl: number | undefined): number {
+    const policy = this.#policy
+    const ttl = localTtl ?? policy.localTtl
+    if (ttl === Infinity) return kept === NOT_FOUND ? policy.notFoundTtl : ttl
+    return jittered(
+      kept === NOT_FOUND ? Math.min(ttl, policy.notFoundTtl) : ttl,
+      policy.jitterRatio,
+      random,
+    )
+  }
+}
+
+function bytesOf(formed: Formed): Uint8Array {
+  if (formed.bytes === undefined) throw new Error('a cache without a codec has no remote tier')
+  return formed.bytes
+}

@@ -1,0 +1,89 @@
+import type { Change, Flights } from '../flight/flights.ts'
+import { CacheEncodeError } from '../model/errors.ts'
+import type { Lives, TierStack } from '../tiers/tier-stack.ts'
+import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
+
+/** What one call of `set` asks for, validated. At least one tier is left to write. */
+export interface SetCall extends Lives {
+  readonly skipLocal: boolean
+  readonly skipRemote: boolean
+  readonly when: 'absent' | 'present' | undefined
+}
+
+/** Changing what the tiers hold. Every change is made known to the flights of its key. */
+export class WritePath {
+  readonly #stack: TierStack
+  readonly #flights: Flights<unknown, unknown>
+
+  constructor(stack: TierStack, flights: Flights<unknown, unknown>) {
+    this.#stack = stack
+    this.#flights = flights
+  }
+
+  /**
+   * Stores a value, or the placeholder for `null`. Resolves whether it took, which it always does
+   * without `when`.
+   *
+   * @throws CacheEncodeError
+   * @throws CacheRemoteError: the remote did not take it, or nobody knows; local is left without it.
+   */
+  async set(key: string, value: unknown, call: SetCall): Promise<boolean> {
+    const formed = this.#formed(key, value)
+    const change = this.#flights.change(key)
+    try {
+      const remote = call.skipRemote ? undefined : this.#stack.remote
+      if (remote === undefined) return this.#setLocally(key, formed, call, change)
+      return await this.#stack.write(remote, key, formed, call, call.when, change)
+    } finally {
+      change.settle()
+    }
+  }
+
+  /**
+   * Deletes from both tiers. Resolves whether the remote held the key (without one: local).
+   *
+   * @throws CacheRemoteError: the remote did not delete it, or nobody knows.
+   */
+  async delete(key: string): Promise<boolean> {
+    const change = this.#flights.change(key)
+    try {
+      const held = this.#stack.local?.delete(key) ?? false
+      const remote = this.#stack.remote
+      return remote === undefined ? held : await this.#stack.erase(remote, key)
+    } finally {
+      change.settle()
+    }
+  }
+
+  /** Drops the local copy; what is on its way into local is not stored. */
+  deleteLocal(key: string): boolean {
+    this.#flights.fence(key)
+    return this.#stack.local?.delete(key) ?? false
+  }
+
+  /** Drops all local copies; what is on its way into local is not stored. */
+  clearLocal(): void {
+    this.#flights.fenceAll()
+    this.#stack.local?.clear()
+  }
+
+  #formed(key: string, value: unknown): Formed {
+    if (value === null) return FORMED_NOT_FOUND
+    const formed = this.#stack.form.form(key, value)
+    if (!formed.reserved) return formed
+    throw new CacheEncodeError(
+      this.#stack.form.codecName,
+      '$',
+      'its bytes would read back as "not found". Store it inside an object, or with another codec',
+      { key },
+    )
+  }
+
+  #setLocally(key: string, formed: Formed, call: SetCall, change: Change): boolean {
+    const present = this.#stack.local?.peek(key) !== undefined
+    if (call.when !== undefined && (call.when === 'present') !== present) return false
+    if (change.alone()) this.#stack.writeLocally(key, formed.kept, call)
+    else this.#stack.local?.delete(key)
+    return true
+  }
+}

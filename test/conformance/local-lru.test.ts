@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest'
+import type { LocalEntry } from '../../src/local/local-store.ts'
+import { lru } from '../../src/lru/lru.ts'
+
+function entry(kept: unknown): LocalEntry {
+  return { kept, answer: undefined, freshUntil: 1, keptUntil: 1 }
+}
+
+describe('a store of lru()', () => {
+  it('never holds more entries than its bound, whatever is done to it', () => {
+    const store = lru({ maxEntries: 10 }).create()
+    let seed = 1
+    for (let step = 0; step < 2000; step++) {
+      seed = (seed * 48271) % 2147483647
+      const key = `k${seed % 25}`
+      if (seed % 7 === 0) store.delete(key)
+      else store.set(key, entry(step))
+      expect(store.size).toBeLessThanOrEqual(10)
+    }
+    expect(store.size).toBe(10)
+  })
+
+  it('lets the entry go that was used longest ago', () => {
+    const store = lru({ maxEntries: 2 }).create()
+    store.set('a', entry(1))
+    store.set('b', entry(2))
+    store.get('a')
+    store.set('c', entry(3))
+    expect(store.peek('a')?.kept).toBe(1)
+    expect(store.peek('b')).toBeUndefined()
+    expect(store.peek('c')?.kept).toBe(3)
+  })
+
+  it('does not take a peek for a use', () => {
+    const store = lru({ maxEntries: 2 }).create()
+    store.set('a', entry(1))
+    store.set('b', entry(2))
+    store.peek('a')
+    store.set('c', entry(3))
+    expect(store.peek('a')).toBeUndefined()
+  })
+
+  it('replaces an entry in place and hands out the very entry it was given', () => {
+    const store = lru({ maxEntries: 2 }).create()
+    store.set('a', entry(1))
+    store.set('b', entry(2))
+    const replacement = entry(3)
+    store.set('a', replacement)
+    expect(store.size).toBe(2)
+    expect(store.get('a')).toBe(replacement)
+    expect(store.get('b')?.kept).toBe(2)
+  })
+
+  it('keeps an entry whatever its life and its value: both are the business of its reader', () => {
+    const store = lru({ maxEntries: 2, ttl: 1 }).create()
+    store.set('a', entry(undefined))
+    expect(store.get('a')).toEqual(entry(undefined))
+  })
+
+  it('tells whether a delete found something', () => {
+    const store = lru({ maxEntries: 2 }).create()
+    store.set('a', entry(1))
+    expect([store.delete('a'), store.delete('a'), store.size]).toEqual([true, false, 0])
+  })
+
+  it('is empty after a clear, and usable', () => {
+    const store = lru({ maxEntries: 2 }).create()
+    store.set('a', entry(1))
+    store.clear()
+    expect([store.size, store.get('a')]).toEqual([0, undefined])
+    store.set('b', entry(2))
+    expect(store.get('b')?.kept).toBe(2)
+  })
+
+  it('shares nothing with another store of the same engine', () => {
+    const engine = lru({ maxEntries: 2 })
+    const one = engine.create()
+    one.set('a', entry(1))
+    expect(engine.create().get('a')).toBeUndefined()
+  })
+})
+
+describe('the options of lru()', () => {
+  it('come out as the engine they describe', () => {
+    const copy = (value: unknown) => value
+    expect(lru({ maxEntries: 1 })).toMatchObject({
+      name: 'lru',
+      ttl: undefined,
+      isolation: 'copy',
+      copy: undefined,
+    })
+    expect(lru({ maxEntries: 1, ttl: '2m', copy })).toMatchObject({ ttl: 120_000, copy })
+    expect(lru({ maxEntries: 1, isolation: 'shared' }).isolation).toBe('shared')
+  })
+
+  const copy = (value: unknown) => value
+  it.each([
+    ['no options', undefined, TypeError, /options must be an object, but is undefined/],
+    ['an unknown name', { maxEntries: 1, max: 1 }, TypeError, /no option "max"/],
+    ['no bound', {}, TypeError, /maxEntries must be a number, but is undefined/],
+    ['a bound in a string', { maxEntries: '10' }, TypeError, /maxEntries .* "10"/],
+    ['a bound of 0', { maxEntries: 0 }, RangeError, /maxEntries .* from 1 to 16777216, but is 0/],
+    ['half an entry', { maxEntries: 1.5 }, RangeError, /maxEntries .* is 1.5/],
+    ['no number', { maxEntries: Number.NaN }, RangeError, /maxEntries .* is NaN/],
+    ['more than a Map holds', { maxEntries: 2 ** 24 + 1 }, RangeError, /maxEntries/],
+    ['a life of 0', { maxEntries: 1, ttl: 0 }, RangeError, /lru: ttl must be from 1 ms/],
+    ['a life without unit', { maxEntries: 1, ttl: '30' }, TypeError, /lru: ttl must be/],
+    ['another isolation', { maxEntries: 1, isolation: 'deep' }, TypeError, /is "deep"/],
+    ['a copy that is no function', { maxEntries: 1, copy: true }, TypeError, /copy must be/],
+    ['a useless copy', { maxEntries: 1, isolation: 'shared', copy }, TypeError, /does nothing/],
+  ])('are refused at once with %s', (_, options, kind, message) => {
+    // Reflect.apply: what a caller without types can do.
+    const attempt = () => Reflect.apply(lru, undefined, [options])
+    expect(attempt).toThrow(kind)
+    expect(attempt).toThrow(message)
+    expect(attempt).toThrow(expect.objectContaining({ code: 'CACHE_OPTION' }))
+  })
+})
