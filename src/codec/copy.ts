@@ -7,21 +7,31 @@ export function copyPlain(value: unknown): unknown {
 }
 
 function copyObject(value: object): unknown {
-  if (Array.isArray(value)) return value.map(copyPlain)
+  if (Array.isArray(value)) return copyArray(value)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === Object.prototype) return copyProperties(value as Record<string, unknown>)
   if (value instanceof Date) return new Date(value.getTime())
-  if (value instanceof Uint8Array) return value.slice()
+  if (value instanceof Uint8Array) return new Uint8Array(value)
   if (value instanceof Set) return copySet(value)
   if (value instanceof Map) return copyMap(value)
   return copyProperties(value as Record<string, unknown>)
 }
 
+/** Like `copyProperties`: most parts are primitives, and those are copied all at once. */
+function copyArray(value: readonly unknown[]): unknown[] {
+  const copy = value.slice()
+  for (let i = 0; i < copy.length; i++) {
+    const part = copy[i]
+    if (typeof part === 'object' && part !== null) copy[i] = copyObject(part)
+  }
+  return copy
+}
+
 /** A spread copies all properties at once, an own `__proto__` too; the nested ones are replaced. */
 function copyProperties(value: Record<string, unknown>): Record<string, unknown> {
   const copy: Record<string, unknown> = { ...value }
-  for (const key in copy) {
-    const part = copy[key]
+  for (const key in value) {
+    const part = value[key]
     if (typeof part !== 'object' || part === null) continue
     if (key === '__proto__') {
       Object.defineProperty(copy, key, { value: copyObject(part) })

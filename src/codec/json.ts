@@ -48,7 +48,8 @@ function parse(text: string): unknown {
 function check(value: unknown, ancestry: Ancestry, depth: number): void {
   switch (typeof value) {
     case 'string':
-      if (!value.isWellFormed()) throw new Refusal('a string with a lone surrogate, which UTF-8 cannot carry')
+      if (!value.isWellFormed())
+        throw new Refusal('a string with a lone surrogate, which UTF-8 cannot carry')
       return
     case 'number':
       if (!Number.isFinite(value)) throw new Refusal(`${value}, which JSON has no word for`)
@@ -123,6 +124,6 @@ function mayNestTooDeep(text: string): boolean {
 
 function isWithinDepth(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
-  if (depth > MAX_DEPTH) return false
-  return Object.values(value).every(part => isWithinDepth(part, depth + 1))
+  if (depth >= MAX_DEPTH) return false
+  return Object.values(value).every((part) => isWithinDepth(part, depth + 1))
 }

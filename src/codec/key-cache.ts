@@ -15,7 +15,9 @@ interface CachedKey {
  * that no input can make it large or slow.
  */
 export class KeyCache {
-  readonly #slots: (CachedKey | undefined)[] = new Array<CachedKey | undefined>(SLOTS).fill(undefined)
+  readonly #slots: (CachedKey | undefined)[] = new Array<CachedKey | undefined>(SLOTS).fill(
+    undefined,
+  )
 
   /** The key in `bytes` from `start`; `length` is from 1 to `LONGEST_CACHED_KEY`. */
   read(bytes: Buffer, start: number, length: number): string {
@@ -26,7 +28,7 @@ export class KeyCache {
     const known = this.#slots[slot]
     if (known !== undefined && isSame(known.bytes, bytes, start, length)) return known.text
     const text = bytes.toString('utf8', start, start + length)
-    this.#slots[slot] = { bytes: Uint8Array.prototype.slice.call(bytes, start, start + length), text }
+    this.#slots[slot] = { bytes: new Uint8Array(bytes.subarray(start, start + length)), text }
     return text
   }
 }

@@ -40,6 +40,6 @@ function ancestors(value: object): number {
 
 /** How a foreign object is called in an error. */
 export function classNameOf(value: object): string {
-  const { constructor } = value
-  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'unnamed'
+  const made: unknown = value.constructor
+  return typeof made === 'function' && made.name !== '' ? made.name : 'an unnamed class'
 }

@@ -10,11 +10,8 @@ import {
   EXT_TIMESTAMP,
   EXT_UNDEFINED,
 } from './msgpack-extensions.ts'
+import type { ResolvedMsgpackOptions } from './msgpack-options.ts'
 import { MAX_DEPTH } from './refusal.ts'
-
-export interface MsgpackReaderOptions {
-  readonly internedFields?: ReadonlySet<string> | undefined
-}
 
 const NOTHING = Buffer.alloc(0)
 const TWO_32 = 2 ** 32
@@ -22,6 +19,12 @@ const TWO_32 = 2 ** 32
 /** Go puts strings from 3 bytes on into its dictionary, and no more than 65,535 of them. */
 const INTERNED_FROM = 3
 const INTERNED_MOST = 65_535
+
+/** Longer texts are read one by one; for shorter ones the call would cost more than the reading. */
+const SHORT_STRING = 64
+
+/** How many bytes are read as one text, and the most that a part of it may keep alive. */
+const WINDOW = 2048
 
 /** Eight bytes to see a float in, whatever the byte order of the machine. */
 const scratch = new DataView(new ArrayBuffer(8))
@@ -34,8 +37,11 @@ export class MsgpackReader {
   #pos = 0
   #end = 0
   #interned: string[] | undefined
+  #window = ''
+  #windowFrom = 0
+  #windowEnd = 0
 
-  constructor(options: MsgpackReaderOptions) {
+  constructor(options: Pick<ResolvedMsgpackOptions, 'internedFields'>) {
     this.#internedFields = options.internedFields
   }
 
@@ -51,6 +57,8 @@ export class MsgpackReader {
       return value
     } finally {
       this.#bytes = NOTHING
+      this.#window = ''
+      this.#windowEnd = 0
       this.#interned = undefined
     }
   }
@@ -164,13 +172,32 @@ export class MsgpackReader {
 
   #string(length: number): string {
     const from = this.#take(length)
-    return this.#bytes.toString('utf8', from, from + length)
+    const bytes = this.#bytes
+    if (length > SHORT_STRING) return bytes.toString('utf8', from, from + length)
+    let seen = 0
+    for (let i = from; i < from + length; i++) seen |= bytes[i] as number
+    if (seen >= 0x80) return bytes.toString('utf8', from, from + length)
+    return this.#ascii(from, length)
+  }
+
+  /**
+   * Cuts a short text from one of the bytes around it: that saves a call into the runtime for each.
+   * The engine may keep those around it alive for as long as the part, so they are few.
+   */
+  #ascii(from: number, length: number): string {
+    if (from < this.#windowFrom || from + length > this.#windowEnd) {
+      this.#windowFrom = from
+      this.#windowEnd = Math.min(this.#end, from + WINDOW)
+      this.#window = this.#bytes.toString('latin1', from, this.#windowEnd)
+    }
+    const start = from - this.#windowFrom
+    return this.#window.slice(start, start + length)
   }
 
   /** A copy: a view would keep the whole reply of the remote alive, and let callers write into it. */
   #binary(length: number): Uint8Array {
     const from = this.#take(length)
-    return Uint8Array.from(this.#bytes.subarray(from, from + length))
+    return new Uint8Array(this.#bytes.subarray(from, from + length))
   }
 
   #array(length: number, depth: number): unknown[] {
@@ -182,7 +209,7 @@ export class MsgpackReader {
 
   /** Each part is at least one byte, so a count beyond the bytes left is a lie. */
   #checkContainer(parts: number, depth: number): void {
-    if (depth > MAX_DEPTH) throw refused(`nested more than ${MAX_DEPTH} deep`)
+    if (depth >= MAX_DEPTH) throw refused(`nested more than ${MAX_DEPTH} deep`)
     if (parts > this.#end - this.#pos) throw refused(`${parts} parts are more than its bytes`)
   }
 
@@ -193,7 +220,12 @@ export class MsgpackReader {
     for (let i = 0; i < length; i++) {
       const key = this.#key(depth)
       if (typeof key !== 'string') {
-        return this.#mapFrom(key, new Map<unknown, unknown>(Object.entries(object)), length - i, depth)
+        return this.#mapFrom(
+          key,
+          new Map<unknown, unknown>(Object.entries(object)),
+          length - i,
+          depth,
+        )
       }
       const value = this.#fieldValue(key, depth + 1)
       if (key === '__proto__') defineProto(object, value)
@@ -231,16 +263,15 @@ export class MsgpackReader {
     if (this.#interned === undefined || this.#internedFields?.has(field) !== true) {
       return this.#value(depth)
     }
-    const isReference = (this.#bytes[this.#pos] as number) >= 0xd4 && this.#isFixedExtension()
+    const from = this.#pos
+    const code = this.#bytes[from] as number
     const value = this.#value(depth)
-    if (!isReference && typeof value === 'string' && this.#interned.length < INTERNED_MOST) {
-      if (Buffer.byteLength(value) >= INTERNED_FROM) this.#interned.push(value)
+    const isSaid = typeof value === 'string' && (code < 0xd4 || code > 0xd8)
+    // Below 32 bytes the header is one byte, and so it is here where it counts.
+    if (isSaid && this.#pos - from > INTERNED_FROM && this.#interned.length < INTERNED_MOST) {
+      this.#interned.push(value)
     }
     return value
-  }
-
-  #isFixedExtension(): boolean {
-    return (this.#bytes[this.#pos] as number) <= 0xd8
   }
 
   #extension(size: number, depth: number): unknown {

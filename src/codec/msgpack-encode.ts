@@ -1,3 +1,4 @@
+import { classNameOf, kindOf } from './kinds.ts'
 import {
   bigintToBytes,
   EXT_BIGINT,
@@ -8,12 +9,10 @@ import {
   nanosOf,
   splitTime,
 } from './msgpack-extensions.ts'
-import { classNameOf, kindOf } from './kinds.ts'
+import type { ResolvedMsgpackOptions } from './msgpack-options.ts'
 import { Ancestry, Refusal, within } from './refusal.ts'
 
-export interface MsgpackWriterOptions {
-  readonly toPlain?: ((value: object) => unknown) | undefined
-}
+type WriterOptions = Pick<ResolvedMsgpackOptions, 'toPlain' | 'forGo' | 'omitNull'>
 
 /** Results are cut from chunks of this size; a result of more than a quarter gets its own memory. */
 const CHUNK = 16_384
@@ -32,6 +31,8 @@ const TWO_32 = 2 ** 32
  */
 export class MsgpackWriter {
   readonly #toPlain: ((value: object) => unknown) | undefined
+  readonly #forGo: boolean
+  readonly #omitNull: ReadonlySet<string> | undefined
   readonly #ancestry = new Ancestry()
   #chunk: Buffer = Buffer.allocUnsafeSlow(CHUNK)
   #view: DataView = viewOf(this.#chunk)
@@ -39,8 +40,10 @@ export class MsgpackWriter {
   #pos = 0
   #busy = false
 
-  constructor(options: MsgpackWriterOptions) {
+  constructor(options: WriterOptions) {
     this.#toPlain = options.toPlain
+    this.#forGo = options.forGo
+    this.#omitNull = options.omitNull
   }
 
   get busy(): boolean {
@@ -51,6 +54,7 @@ export class MsgpackWriter {
   write(value: unknown, trailer: number): Buffer {
     this.#busy = true
     try {
+      if (this.#forGo) refuseRaw(value)
       this.#value(value, 0)
       this.#reserve(1)
       this.#chunk[this.#pos++] = trailer
@@ -116,6 +120,7 @@ export class MsgpackWriter {
         this.#byte(value ? 0xc3 : 0xc2)
         return
       case 'undefined':
+        if (this.#forGo) throw new Refusal('undefined, which Go has no word for. Store null')
         this.#extensionHeader(EXT_UNDEFINED, 0)
         return
       case 'bigint':
@@ -210,7 +215,8 @@ export class MsgpackWriter {
   }
 
   #longString(value: string): void {
-    if (!value.isWellFormed()) throw new Refusal('a string with a lone surrogate, which UTF-8 cannot carry')
+    if (!value.isWellFormed())
+      throw new Refusal('a string with a lone surrogate, which UTF-8 cannot carry')
     const size = Buffer.byteLength(value)
     this.#reserve(size + 5)
     if (size < 0x20) this.#chunk[this.#pos++] = 0xa0 | size
@@ -255,7 +261,7 @@ export class MsgpackWriter {
     try {
       for (key of keys) {
         const part = value[key]
-        if (part === undefined) {
+        if (part === undefined || (part === null && this.#omitNull?.has(key) === true)) {
           dropped++
         } else {
           this.#string(key)
@@ -349,15 +355,31 @@ export class MsgpackWriter {
   }
 
   #bigint(value: bigint): void {
+    if (this.#forGo) {
+      this.#bigint64(value)
+      return
+    }
     const body = bigintToBytes(value)
     this.#extensionHeader(EXT_BIGINT, body.length)
     this.#raw(body)
   }
 
+  #bigint64(value: bigint): void {
+    this.#reserve(9)
+    if (value >= 0n && value < 2n ** 64n) {
+      this.#chunk[this.#pos] = 0xcf
+      this.#view.setBigUint64(this.#pos + 1, value)
+    } else if (value < 0n && value >= -(2n ** 63n)) {
+      this.#chunk[this.#pos] = 0xd3
+      this.#view.setBigInt64(this.#pos + 1, value)
+    } else throw new Refusal('a bigint of more than 64 bits, which Go has no word for')
+    this.#pos += 9
+  }
+
   /** A msgpack map whose first key is a string reads back as an object, an empty one as `{}`. */
   #map(value: ReadonlyMap<unknown, unknown>, depth: number): void {
     const [first] = value.keys()
-    if (value.size > 0 && typeof first !== 'string') this.#mapBody(value, depth)
+    if (this.#forGo || (value.size > 0 && typeof first !== 'string')) this.#mapBody(value, depth)
     else this.#wrapped(EXT_MAP, () => this.#mapBody(value, depth))
   }
 
@@ -377,6 +399,7 @@ export class MsgpackWriter {
   }
 
   #set(value: ReadonlySet<unknown>, depth: number): void {
+    if (this.#forGo) throw new Refusal('a Set, which Go has no word for. Store an array')
     this.#wrapped(EXT_SET, () => this.#array([...value], value, depth))
   }
 
@@ -403,6 +426,12 @@ export class MsgpackWriter {
       throw within(error, undefined, value)
     }
   }
+}
+
+/** What msgpack writes as text or bytes is not what jetcache-go reads as a string or []byte. */
+function refuseRaw(value: unknown): void {
+  if (typeof value === 'string') throw new Refusal('a string, which Go keeps raw. Use codec text')
+  if (value instanceof Uint8Array) throw new Refusal('bytes, which Go keeps raw. Use codec bytes')
 }
 
 function viewOf(bytes: Buffer): DataView {

@@ -3,27 +3,14 @@ import type { Codec } from './codec.ts'
 import { copyPlain } from './copy.ts'
 import { MsgpackReader } from './msgpack-decode.ts'
 import { MsgpackWriter } from './msgpack-encode.ts'
+import { type MsgpackOptions, resolveMsgpackOptions } from './msgpack-options.ts'
 import { Refusal } from './refusal.ts'
+import { s2Decode } from './s2-decode.ts'
+import { s2Encode } from './s2-encode.ts'
 
-export interface MsgpackOptions {
-  /**
-   * Called for every class instance; what it returns is written in its place, and comes back
-   * without the class. What it throws reaches the caller of the write.
-   *
-   * @default none: a class instance is refused with its path
-   */
-  readonly toPlain?: (value: object) => unknown
-  /**
-   * The names of the Go struct fields tagged `msgpack:",intern"`. Go writes their repeated strings
-   * as numbers that only the list of these fields gives a meaning.
-   *
-   * @default none: a value with such a number is refused
-   */
-  readonly internedFields?: readonly string[]
-}
-
-/** jetcache-go's last byte: the bytes before it are msgpack as it is. */
+/** jetcache-go's last byte: the bytes before it are msgpack as it is, or an S2 block of it. */
 const RAW = 0x00
+const S2 = 0x01
 
 /**
  * The default codec: MessagePack in jetcache-go's framing. Keeps null, booleans, numbers (-0, NaN and
@@ -33,35 +20,65 @@ const RAW = 0x00
  * travel as extensions that Go refuses: see `msgpack-extensions.ts`.
  *
  * Go's integers come back as numbers, and as bigints where a number would not be exact.
+ *
+ * @throws TypeError or RangeError (`code: 'CACHE_OPTION'`) at an option it does not know or allow.
  */
 export function msgpack(options: MsgpackOptions = {}): Codec {
-  const writer = new MsgpackWriter(options)
-  const reader = new MsgpackReader({
-    internedFields: options.internedFields && new Set(options.internedFields),
-  })
+  const resolved = resolveMsgpackOptions(options)
+  const writer = new MsgpackWriter(resolved)
+  const reader = new MsgpackReader(resolved)
   return {
     name: 'msgpack',
     emptyIsNotFound: true,
     encode(value: unknown): Uint8Array {
+      // A getter or toPlain may encode with this very codec.
+      const free = writer.busy ? new MsgpackWriter(resolved) : writer
       try {
-        // A getter or toPlain may encode with this very codec.
-        return (writer.busy ? new MsgpackWriter(options) : writer).write(value, RAW)
+        const raw = free.write(value, RAW)
+        return raw.length <= resolved.compressFrom ? raw : smaller(raw, resolved.maxDecodedBytes)
       } catch (error) {
         throw error instanceof Refusal ? error.toEncodeError('msgpack') : error
       }
     },
     decode(bytes: Uint8Array): unknown {
-      const end = bytes.length - 1
-      if (end < 0) throw new CacheDecodeError('msgpack', 'there are none')
-      if (bytes[end] !== RAW) throw new CacheDecodeError('msgpack', unknownTrailer(bytes[end]))
-      return reader.read(asBuffer(bytes), end)
+      const buffer = asBuffer(bytes)
+      const end = buffer.length - 1
+      switch (buffer[end]) {
+        case RAW:
+          return reader.read(buffer, end)
+        case S2: {
+          const body = decompress(buffer.subarray(0, end), resolved.maxDecodedBytes)
+          return reader.read(body, body.length)
+        }
+        default:
+          throw new CacheDecodeError('msgpack', unknownTrailer(buffer[end]))
+      }
     },
     copy: copyPlain,
   }
 }
 
+/** Compressed, if that saves an eighth: less is not worth the reader's time. */
+function smaller(raw: Buffer, maxDecodedBytes: number): Buffer {
+  const body = raw.subarray(0, -1)
+  if (body.length > maxDecodedBytes) return raw
+  const block = s2Encode(body, S2)
+  if (block.length > raw.length - (raw.length >>> 3)) return raw
+  return block
+}
+
+function decompress(block: Buffer, maxDecodedBytes: number): Buffer {
+  try {
+    return s2Decode(block, maxDecodedBytes)
+  } catch (cause) {
+    throw new CacheDecodeError('msgpack', (cause as RangeError).message, { cause })
+  }
+}
+
 function unknownTrailer(trailer: number | undefined): string {
-  return `their last byte, 0x${trailer?.toString(16).padStart(2, '0')}, names no compression. Were they written as raw text, or by another codec?`
+  if (trailer === undefined) return 'there are none'
+  const shown = `0x${trailer.toString(16).padStart(2, '0')}`
+  return `their last byte, ${shown}, names no compression. Were they written as raw text, or by another codec?`
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

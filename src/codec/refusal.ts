@@ -52,7 +52,7 @@ export class Ancestry {
   enter(container: object, depth: number): void {
     if (depth < CYCLE_DEPTH) return
     if (this.#deep.includes(container)) throw new Refusal('a cycle').within(undefined, container)
-    if (depth > MAX_DEPTH) throw new Refusal(`nested more than ${MAX_DEPTH} deep`)
+    if (depth >= MAX_DEPTH) throw new Refusal(`nested more than ${MAX_DEPTH} deep`)
     this.#deep[depth - CYCLE_DEPTH] = container
     this.#deep.length = depth - CYCLE_DEPTH + 1
   }
@@ -66,7 +66,8 @@ function pathOf(steps: readonly Step[]): string {
   let path = '$'
   for (const step of steps) {
     if (typeof step === 'number') path += `[${step}]`
-    else if (step !== undefined) path += IDENTIFIER.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`
+    else if (step !== undefined)
+      path += IDENTIFIER.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`
   }
   return path.length > 400 ? `${path.slice(0, 397)}...` : path
 }

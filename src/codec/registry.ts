@@ -2,11 +2,14 @@ import { optionTypeError, shown } from '../model/errors.ts'
 import type { Codec } from './codec.ts'
 import { json } from './json.ts'
 import { msgpack } from './msgpack.ts'
+import { bytes, text } from './raw.ts'
 
 /** The codecs that need no registration, by the name under which `codec` asks for them. */
 const BUILT_IN: ReadonlyMap<string, () => Codec> = new Map([
   ['msgpack', () => msgpack()],
-  ['json', () => json()],
+  ['json', json],
+  ['text', text],
+  ['bytes', bytes],
 ])
 
 /**
@@ -25,7 +28,7 @@ export function resolveCodec(
   if (typeof codec !== 'string') return checkCodec(codec, 'codec')
   const found = registered.get(codec) ?? BUILT_IN.get(codec)?.()
   if (found !== undefined) return found
-  const names = [...BUILT_IN.keys(), ...registered.keys()].map(name => shown(name)).join(', ')
+  const names = [...BUILT_IN.keys(), ...registered.keys()].map((name) => shown(name)).join(', ')
   throw optionTypeError(
     `codec ${shown(codec)} is not registered`,
     `There is ${names}; register others in codecs, or pass the codec itself.`,

@@ -24,8 +24,9 @@
  * a load that began before it, and one who comes after its settlement never gets a load that began
  * during it. Callers who joined earlier get what they asked for; it is just not stored.
  *
- * A change that stores as well (set, in the local tier) asks whether it was alone: overlapping sets
- * may reach the remote in either order, so none of them knows the last value.
+ * A change that stores as well (set, in the local tier) asks whether it was alone. The remote writes
+ * of one key take turns (`sequence.ts`), so of two overlapping sets the earlier sees the call of the
+ * later, and the later the settlement of the earlier: neither stores locally.
  *
  * A FENCE stops local writes only: of one key (its local copy was dropped by hand, or by an event
  * that names no author) or of all (the local tier was flushed). Loads go on, may be joined and may
@@ -63,7 +64,7 @@ export interface Ticket {
 
 /** A change under way. */
 export interface Change {
-  /** Whether no other change and no fence has come since it began. */
+  /** Whether no other change has begun or settled, and no fence come, since it began. */
   alone(): boolean
   /** It took effect, failed, or nobody will ever know. */
   settle(): void
@@ -109,7 +110,6 @@ export class Flights<Load, Read> {
 
   change(key: string): Change {
     const state = this.#enter(key)
-    const wasAlone = state.changes === 0
     state.changes++
     endEpoch(state)
     const epoch = state.epoch
@@ -117,7 +117,6 @@ export class Flights<Load, Read> {
     const flushes = this.#flushes
     return {
       alone: () =>
-        wasAlone &&
         state.epoch === epoch &&
         state.fence === fence &&
         this.#flushes === flushes &&

@@ -57,8 +57,9 @@ function bytesKeeper(decode: (bytes: Uint8Array) => unknown): Keeper {
   return {
     keep: (value, bytes) =>
       isPrimitive(value) || bytes === undefined ? value : new Encoded(bytes),
-    // A codec may hand out views of what it reads, so each caller's bytes are their own.
-    give: (kept) => (kept instanceof Encoded ? decode(kept.bytes.slice()) : kept),
+    // A codec may hand out views of what it reads, so each caller's bytes are their own. (Not
+    // `slice`: a Buffer's is a view itself.)
+    give: (kept) => (kept instanceof Encoded ? decode(new Uint8Array(kept.bytes)) : kept),
     givesOne: isPrimitive,
   }
 }
@@ -88,22 +89,27 @@ function frozenKeeper(copies: Keeper): Keeper {
   }
 }
 
-/** Freezes plain objects and arrays; tells whether that was all there is. */
-function freezeDeeply(value: unknown): boolean {
+/**
+ * Freezes plain objects and arrays; tells whether that was all there is.
+ *
+ * @param seen What was met already: a value may hold itself, or one part in two places. (Whether it
+ * is frozen says nothing: a codec may have frozen it, and not what it holds.)
+ */
+function freezeDeeply(value: unknown, seen: Set<object> = new Set()): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function'
-  // Already done, or a value that holds itself.
-  if (Object.isFrozen(value)) return true
+  if (seen.has(value)) return true
+  seen.add(value)
   let whole = isPlain(value)
   if (value instanceof Map) {
     for (const [key, member] of value) {
-      freezeDeeply(key)
-      freezeDeeply(member)
+      freezeDeeply(key, seen)
+      freezeDeeply(member, seen)
     }
   } else if (value instanceof Set) {
-    for (const member of value) freezeDeeply(member)
+    for (const member of value) freezeDeeply(member, seen)
   } else if (whole) {
     Object.freeze(value)
-    for (const member of Object.values(value)) whole = freezeDeeply(member) && whole
+    for (const member of Object.values(value)) whole = freezeDeeply(member, seen) && whole
   }
   return whole
 }

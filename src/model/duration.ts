@@ -19,7 +19,8 @@ const UNIT_MS: Readonly<Record<Unit, number>> = {
 /** 3,650 days. Longer is a mistake of units far more often than a wish. */
 const LONGEST = 3650 * 86_400_000
 
-const SHAPE = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
+// With a sign, so that a negative one is told what it is: out of range.
+const SHAPE = /^(-?\d+(?:\.\d+)?)(ms|s|m|h|d)$/
 
 /**
  * Reads a duration and returns whole milliseconds. For strings that come from the environment as

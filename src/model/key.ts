@@ -4,7 +4,7 @@ import { optionRangeError, optionTypeError, shown } from './errors.ts'
 export const MAX_KEY_BYTES = 65_535
 
 /** Of the refresh lock, jetcache-go's own: a key ending in it would be taken for a lock. */
-const REFRESH_LOCK_SUFFIX = '_#RL#'
+export const REFRESH_LOCK_SUFFIX = '_#RL#'
 /** Of the lease that lets one process load. */
 const LEASE_SUFFIX = '_#LS#'
 

@@ -7,7 +7,7 @@ import type { Lookup } from '../model/outcome.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
-import type { Lives, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
+import type { FillOutcome, Lives, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
 import type { AnyLoader, GetCall, OnceCall } from './call.ts'
 import { CodecConflicts } from './codec-conflicts.ts'
@@ -170,7 +170,6 @@ export class ReadPath {
     key: string,
     value: unknown,
     call: OnceCall,
-    ticket: Ticket,
   ): { readonly formed: Formed; readonly stored: boolean; readonly lives: StoreLives } {
     const formed = value === null ? FORMED_NOT_FOUND : this.#stack.form.form(key, value)
     let stored = !formed.reserved
@@ -182,10 +181,6 @@ export class ReadPath {
         ttl = call.ttl(this.#stack.form.give(formed.kept))
       }
     }
-    if (stored && !ticket.mayStore()) {
-      this.#counters.fillsFenced++
-      stored = false
-    }
     return { formed, stored, lives: { ttl, localTtl: call.localTtl, skipLocal: call.skipLocal } }
   }
 
@@ -196,8 +191,10 @@ export class ReadPath {
     call: OnceCall,
     ticket: Ticket,
   ): Loaded {
-    const { formed, stored, lives } = this.#judge(key, value, call, ticket)
-    if (stored && !call.skipLocal) this.#stack.keepLocally(key, formed.kept, lives, ticket)
+    const { formed, stored, lives } = this.#judge(key, value, call)
+    if (stored && !call.skipLocal) {
+      this.#count(this.#stack.keepLocally(key, formed.kept, lives, ticket))
+    }
     return { kept: formed.kept, cause }
   }
 
@@ -211,7 +208,7 @@ export class ReadPath {
     budget: Budget,
     ticket: Ticket,
   ): Promise<Loaded> {
-    const { formed, stored, lives } = this.#judge(key, value, call, ticket)
+    const { formed, stored, lives } = this.#judge(key, value, call)
     const loaded: Loaded = { kept: formed.kept, cause }
     if (!stored) return loaded
     const corrupt = answer.kind === 'corrupt' ? answer.bytes : undefined
@@ -219,16 +216,20 @@ export class ReadPath {
     if (corrupt !== undefined && this.#conflicts.contested(key, now)) {
       this.#counters.codecConflicts++
       if (!call.skipLocal) {
-        this.#stack.keepLocally(key, formed.kept, lives, ticket, CONTESTED_LIFE)
+        this.#count(this.#stack.keepLocally(key, formed.kept, lives, ticket, CONTESTED_LIFE))
       }
       return loaded
     }
     const outcome = await this.#stack.fill(remote, key, corrupt, formed, lives, budget, ticket)
-    if (outcome === 'fenced' || outcome === 'refused') this.#counters.fillsFenced++
+    this.#count(outcome)
     if (outcome === 'took' && corrupt !== undefined) {
       this.#conflicts.replaced(key, now + (lives.ttl ?? this.#policy.ttl))
     }
     return loaded
+  }
+
+  #count(outcome: FillOutcome): void {
+    if (outcome === 'fenced' || outcome === 'refused') this.#counters.fillsFenced++
   }
 
   #found<T>(kept: unknown, tier: 'local' | 'remote', ttlLeft: number): Lookup<T> {

@@ -8,9 +8,11 @@ export interface NodeRedisClient {
   withCommandOptions(options: NodeRedisCommandOptions): NodeRedisCommands
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
+  eventNames(): unknown[]
+  listenerCount(event: 'error'): number
 }
 
-export interface NodeRedisCommandOptions {
+interface NodeRedisCommandOptions {
   /** By the type byte of the protocol: `$` (36), a string of the server, as a Buffer. */
   typeMapping: { 36: typeof Buffer }
   /** 0: none. The client's own default makes a signal and a timer for each command. */
@@ -28,7 +30,7 @@ export interface NodeRedisCommands {
   ping(): Promise<unknown>
 }
 
-export interface NodeRedisScriptArguments {
+interface NodeRedisScriptArguments {
   keys: string[]
   arguments: (string | Buffer)[]
 }

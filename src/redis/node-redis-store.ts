@@ -1,9 +1,11 @@
+import { optionTypeError, shown } from '../model/errors.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
 import type {
   NodeRedisClient,
   NodeRedisCommands,
   NodeRedisSetOptions,
 } from './node-redis-client.ts'
+import { RevocableCommands } from './revocable-commands.ts'
 import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } from './scripts.ts'
 
 /**
@@ -13,7 +15,8 @@ import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } fro
  * The client is yours: connect it before or after the cache is made, and close it after the cache.
  * Its `RESP`, `keyPrefix`, `database` and reconnect options are honoured; its `commandOptions` are
  * not (the cache's `remoteTimeout` bounds each operation). While a cache uses it, it has an `error`
- * listener, so that a lost connection does not end the process.
+ * listener, so that a lost connection does not end the process; the listener stays on a client that
+ * has no other.
  *
  * Nothing waits for a connection: an operation rejects at once while the client is not ready, and
  * one that the client has not sent yet rejects when the connection is lost, so that no write takes
@@ -22,29 +25,49 @@ import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } fro
  *
  * A key that holds something other than a string reads as absent; a compare on it rejects with
  * WRONGTYPE, a `set` or `delete` replaces or removes it.
+ *
+ * @throws TypeError (`code: 'CACHE_OPTION'`) if it is no such client.
  */
 export function nodeRedis(client: NodeRedisClient): RemoteStore {
+  if (typeof client?.withCommandOptions !== 'function' || typeof client.isReady !== 'boolean') {
+    throw optionTypeError(
+      `nodeRedis: client must be what createClient() of the package redis returns, but is ${shown(client)}`,
+      'Make one with createClient() of redis 6; for another client use the store of its own.',
+    )
+  }
   return new NodeRedisStore(client)
 }
 
 class NodeRedisStore implements RemoteStore {
   readonly name = 'node-redis'
   readonly #client: NodeRedisClient
+  readonly #commands: RevocableCommands
   #users = 0
-  #unsent = new AbortController()
-  #commands: NodeRedisCommands
+  #closed = false
+  #listening = false
 
   constructor(client: NodeRedisClient) {
     this.#client = client
-    this.#commands = this.#newCommands()
+    this.#commands = new RevocableCommands(client)
   }
 
   open(): void {
-    if (this.#users++ === 0) this.#client.on('error', this.#onError)
+    this.#users++
+    this.#closed = false
+    if (this.#listening) return
+    this.#client.on('error', this.#onError)
+    this.#listening = true
   }
 
   async close(): Promise<void> {
-    if (--this.#users === 0) this.#client.off('error', this.#onError)
+    if (this.#users === 0 || --this.#users > 0) return
+    this.#closed = true
+    // createClient() returns an object that inherits from the client. To take its last listener off
+    // would part their lists of listeners, and what is added later would hear nothing: ours stays.
+    const last = this.#client.eventNames().length < 2 && this.#client.listenerCount('error') < 2
+    if (last) return
+    this.#client.off('error', this.#onError)
+    this.#listening = false
   }
 
   async get(key: string): Promise<RemoteRead | undefined> {
@@ -65,8 +88,8 @@ class NodeRedisStore implements RemoteStore {
     if (options.when !== undefined) {
       redisOptions.condition = options.when === 'absent' ? 'NX' : 'XX'
     }
-    const reply = await this.#ready().set(key, Buffer.from(bytes), redisOptions)
-    return reply !== null
+    const value = Buffer.from(bytes)
+    return (await this.#send((commands) => commands.set(key, value, redisOptions))) !== null
   }
 
   async compareAndSet(
@@ -87,11 +110,11 @@ class NodeRedisStore implements RemoteStore {
   async delete(keys: readonly string[]): Promise<number> {
     if (keys.length === 0) return 0
     // Not UNLINK: values are strings, which both free in the same way.
-    return Number(await this.#ready().del([...keys]))
+    return Number(await this.#send((commands) => commands.del([...keys])))
   }
 
   async ping(): Promise<void> {
-    await this.#ready().ping()
+    await this.#send((commands) => commands.ping())
   }
 
   async #read(keys: string[]): Promise<(RemoteRead | undefined)[]> {
@@ -101,33 +124,23 @@ class NodeRedisStore implements RemoteStore {
 
   /** By its name; with its source where the server does not know it yet, or no longer. */
   async #run(script: Script, keys: string[], args: (string | Buffer)[]): Promise<unknown> {
+    const options = { keys, arguments: args }
     try {
-      return await this.#ready().evalSha(script.sha, { keys, arguments: args })
+      return await this.#send((commands) => commands.evalSha(script.sha, options))
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return this.#ready().eval(script.source, { keys, arguments: args })
+      return this.#send((commands) => commands.eval(script.source, options))
     }
   }
 
-  #ready(): NodeRedisCommands {
-    if (this.#client.isReady) return this.#commands
-    throw new Error('the Redis client is not connected')
+  async #send(send: (commands: NodeRedisCommands) => Promise<unknown>): Promise<unknown> {
+    if (this.#closed) throw new Error('the store is closed')
+    if (!this.#client.isReady) throw new Error('the Redis client is not connected')
+    return this.#commands.run(send)
   }
 
   /** The client tells of each lost connection by an error, and keeps what it has not sent. */
-  readonly #onError = (): void => {
-    this.#unsent.abort()
-    this.#unsent = new AbortController()
-    this.#commands = this.#newCommands()
-  }
-
-  #newCommands(): NodeRedisCommands {
-    return this.#client.withCommandOptions({
-      typeMapping: { 36: Buffer },
-      timeout: 0,
-      abortSignal: this.#unsent.signal,
-    })
-  }
+  readonly #onError = (): void => this.#commands.revoke()
 }
 
 function toRead(value: unknown, pttl: unknown): RemoteRead | undefined {

@@ -119,14 +119,13 @@ export class TierStack {
     const bytes = bytesOf(formed)
     const ttl = this.#remoteLife(formed.kept, lives)
     let sentAt = 0
-    const send = async () => {
-      if (!ticket.mayStore()) return undefined
+    const send = () => {
       sentAt = this.#clock.now()
       return remote.fill(key, expected, bytes, ttl, budget)
     }
     let outcome: FillOutcome
     try {
-      // What runs before us on this key is most often a change, and then there is nothing to wait for.
+      // A change that begins while this waits for its turn gets the turn after it, and prevails.
       const took = ticket.mayStore() ? await this.#writes.run(key, send) : undefined
       outcome = took === undefined ? 'fenced' : took ? 'took' : 'refused'
     } catch {
@@ -144,9 +143,15 @@ export class TierStack {
    *
    * @param most Milliseconds it may live at the most.
    */
-  keepLocally(key: string, kept: unknown, lives: Lives, ticket: Ticket, most = Infinity): void {
+  keepLocally(
+    key: string,
+    kept: unknown,
+    lives: Lives,
+    ticket: Ticket,
+    most: number = Infinity,
+  ): FillOutcome {
     const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives), most)
-    this.#keepFor(key, kept, this.#clock.now(), ttl, ticket)
+    return this.#keepFor(key, kept, this.#clock.now(), ttl, ticket) ? 'took' : 'fenced'
   }
 
   /**
@@ -210,8 +215,10 @@ export class TierStack {
     }
   }
 
-  #keepFor(key: string, kept: unknown, from: number, ttl: number, ticket: Ticket): void {
-    if (ticket.mayStoreLocally()) this.local?.put(key, kept, from + ttl)
+  #keepFor(key: string, kept: unknown, from: number, ttl: number, ticket: Ticket): boolean {
+    const may = ticket.mayStoreLocally()
+    if (may) this.local?.put(key, kept, from + ttl)
+    return may
   }
 
   #remoteLife(kept: unknown, lives: Lives): number {

@@ -1,0 +1,21 @@
+import { createCache } from 'jetcache-ts'
+import { lmdb } from 'jetcache-ts/lmdb'
+import { lru } from 'jetcache-ts/lru'
+
+const cache = createCache({
+  name: 'users',
+  local: lru({ maxEntries: 10_000, ttl: '1m' }), // in this process
+  remote: lmdb({ path: './cache-directory' }), // shared by the processes of this machine
+  ttl: '1h',
+})
+
+const loadUser = async (id) => (id === 1 ? { id, name: 'Ada', joined: new Date(0) } : null)
+
+const user = await cache.once('user:1', () => loadUser(1)) // asks the database
+const same = await cache.once('user:1', () => loadUser(1)) // does not
+const nobody = await cache.once('user:2', () => loadUser(2)) // null, and remembered as such
+
+console.log(user.name, same.joined instanceof Date, nobody, cache.stats().query)
+
+await cache.delete('user:1') // after an update in the database
+await cache.close()

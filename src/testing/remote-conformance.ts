@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import type { RemoteStore } from '../remote/remote-store.ts'
+import { conditionChecks } from './conformance-conditions.ts'
+import { endlessLifeChecks, lifeChecks } from './conformance-lives.ts'
+import {
+  assertHolds,
+  bytesOf,
+  type Check,
+  MINUTE,
+  type RemoteStoreTarget,
+  runCheck,
+} from './conformance-trial.ts'
+import { valueChecks } from './conformance-values.ts'
+
+export interface RemoteStoreConformanceOptions {
+  /** Stands in the name of the outermost `describe`. */
+  readonly name: string
+  /** Makes a store for one check. It is opened, used, closed and disposed of. */
+  create(): Promise<RemoteStoreTarget>
+  /** Whether `create` gives `writeWithoutExpiry`. Default `false`. */
+  readonly endlessLives?: boolean | undefined
+  /** Of vitest, jest, mocha or `node:test`. */
+  describe(name: string, body: () => void): unknown
+  it(name: string, body: () => Promise<void>): unknown
+}
+
+/**
+ * The conformance suite of `RemoteStore`: whoever writes an adapter runs it against theirs. It
+ * asserts with `node:assert`, waits for conditions rather than for time, takes a few seconds at
+ * most, and can share a server with others.
+ *
+ * ```ts
+ * import { describe, it } from 'vitest'
+ * remoteStoreConformance({ name: 'my store', create: startMyStore, describe, it })
+ * ```
+ */
+export function remoteStoreConformance(options: RemoteStoreConformanceOptions): void {
+  const { describe, it } = options
+  const create = () => options.create()
+  const lives = options.endlessLives === true ? [...lifeChecks, ...endlessLifeChecks] : lifeChecks
+  const groups: readonly (readonly [string, readonly Check[]])[] = [
+    ['bytes under keys', valueChecks],
+    ['lives', lives],
+    ['conditions', conditionChecks],
+    ['opening and closing', closingChecks],
+  ]
+  describe(`RemoteStore: ${options.name}`, () => {
+    for (const [name, checks] of groups) {
+      describe(name, () => {
+        for (const check of checks) it(check[0], () => runCheck(create, check))
+      })
+    }
+  })
+}
+
+const closingChecks: readonly Check[] = [
+  [
+    'it has a name, and answers a ping',
+    async ({ store }) => {
+      assert.match(store.name, /./)
+      assert.equal(await store.ping(), undefined)
+    },
+  ],
+  [
+    'it works until each open has had its close',
+    async ({ store, key }) => {
+      store.open()
+      await store.set(key(), bytesOf('v'), { ttl: MINUTE })
+      await store.close()
+      assertHolds(await store.get(key()), bytesOf('v'))
+      await store.ping()
+    },
+  ],
+  [
+    'every operation settles after the last close; it rejects if the store ended its own work',
+    async ({ store, target, key }) => {
+      await store.set(key(), bytesOf('v'), { ttl: 1000 })
+      await store.close()
+      for (const operation of operationsOn(store, key())) {
+        if (target.endsOnClose) await assert.rejects(operation)
+        else await Promise.allSettled([operation()])
+      }
+      store.open()
+    },
+  ],
+  [
+    'it works again when it is opened again',
+    async ({ store, key }) => {
+      await store.close()
+      store.open()
+      await store.ping()
+      await store.set(key(), bytesOf('v'), { ttl: MINUTE })
+      assertHolds(await store.get(key()), bytesOf('v'))
+    },
+  ],
+]
+
+function operationsOn(store: RemoteStore, key: string): readonly (() => Promise<unknown>)[] {
+  const bytes = bytesOf('v')
+  return [
+    () => store.get(key),
+    () => store.getMany([key]),
+    () => store.set(key, bytes, { ttl: MINUTE }),
+    () => store.compareAndSet(key, bytes, bytes, MINUTE),
+    () => store.compareAndDelete(key, bytes),
+    () => store.delete([key]),
+    () => store.ping(),
+  ]
+}

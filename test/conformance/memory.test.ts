@@ -1,0 +1,31 @@
+import { describe, it } from 'vitest'
+import { manualClock } from '../../src/testing/manual-clock.ts'
+import { memoryRemote } from '../../src/testing/memory-remote.ts'
+import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
+
+const dispose = async (): Promise<void> => undefined
+
+remoteStoreConformance({
+  name: 'memory, on a clock moved by hand',
+  endlessLives: true,
+  create: async () => {
+    const clock = manualClock()
+    const store = memoryRemote({ clock })
+    return {
+      store,
+      advance: (ms) => clock.advance(ms),
+      writeWithoutExpiry: async (key, bytes) => store.plant(key, bytes),
+      endsOnClose: true,
+      dispose,
+    }
+  },
+  describe,
+  it,
+})
+
+remoteStoreConformance({
+  name: 'memory, on the clock of the machine',
+  create: async () => ({ store: memoryRemote(), endsOnClose: true, dispose }),
+  describe,
+  it,
+})

@@ -1,0 +1,309 @@
+import { describe, expect, it } from 'vitest'
+import { type Cache, createCache } from '../../src/cache.ts'
+import { msgpack } from '../../src/codec/msgpack.ts'
+import { lru } from '../../src/lru/lru.ts'
+import { CacheRemoteError } from '../../src/model/errors.ts'
+import type { CacheSettings } from '../../src/options.ts'
+import type { RemoteStore } from '../../src/remote/remote-store.ts'
+import {
+  type Fault,
+  type FaultyRemoteOptions,
+  faultyRemote,
+  type StoreOperation,
+} from '../../src/testing/faulty-remote.ts'
+import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
+import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
+import { HeldLoader } from '../support/held-loader.ts'
+
+const CODEC = msgpack()
+const NO_ERRORS = { remoteErrors: 0 }
+
+interface Opened {
+  readonly cache: Cache
+  readonly clock: ManualClock
+  /** What is really stored. */
+  readonly remote: MemoryRemote
+  /** Operations the store was asked for. */
+  readonly asked: StoreOperation[]
+  /** What happens to operations from now on. */
+  readonly faults: Partial<Record<StoreOperation, Fault>>
+}
+
+function open(
+  tiers: 'remote' | 'both',
+  faults: Opened['faults'] = {},
+  more: { readonly gate?: FaultyRemoteOptions['gate']; readonly settings?: CacheSettings } = {},
+): Opened {
+  const clock = manualClock()
+  const remote = memoryRemote({ clock })
+  const asked: StoreOperation[] = []
+  const store = faultyRemote(remote, {
+    script: (operation) => {
+      asked.push(operation)
+      return faults[operation] ?? 'none'
+    },
+    gate: more.gate,
+  })
+  const local = tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}
+  const cache = createCache({ ...local, remote: store, clock, jitterRatio: 0, ...more.settings })
+  return { cache, clock, remote, asked, faults }
+}
+
+/** Where a promise stands after everything that is ready has run. */
+function watched<T>(promise: Promise<T>): { state: 'pending' | 'resolved' | 'rejected' } {
+  const watch: { state: 'pending' | 'resolved' | 'rejected' } = { state: 'pending' }
+  promise.then(
+    () => {
+      watch.state = 'resolved'
+    },
+    () => {
+      watch.state = 'rejected'
+    },
+  )
+  return watch
+}
+
+const BOTH = ['remote', 'both'] as const
+const ALL: readonly StoreOperation[] = ['get', 'compareAndSet', 'set', 'delete']
+const every = (fault: Fault): Opened['faults'] => Object.fromEntries(ALL.map((op) => [op, fault]))
+
+describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
+  it('once loads when remoteTimeout is over, not before, and is answered by the loader', async () => {
+    const { cache, clock } = open(tiers, every('hang'))
+    const loader = new HeldLoader<string>()
+    const call = cache.once('k', loader.load)
+    await clock.advanceAsync(249)
+    expect(loader.runs).toHaveLength(0)
+    await clock.advanceAsync(1)
+    const run = await loader.run(0)
+    const watch = watched(call)
+    run.resolve('loaded')
+    await clock.advanceAsync(0)
+    expect(watch.state).toBe('resolved')
+    expect(await call).toBe('loaded')
+  })
+
+  it('one budget serves read and fill: together they cost remoteTimeout at the most', async () => {
+    const { cache, clock } = open(tiers, every('hang'))
+    const startedAt = clock.monotonic()
+    const call = cache.once('k', async () => 'loaded')
+    const watch = watched(call)
+    while (watch.state === 'pending') await clock.advanceAsync(1)
+    expect(await call).toBe('loaded')
+    expect(clock.monotonic() - startedAt).toBe(250)
+  })
+
+  it('a slow read leaves the fill what is left of the budget', async () => {
+    let slow: (() => void) | undefined
+    const faults: Opened['faults'] = { compareAndSet: 'hang' }
+    const gate: FaultyRemoteOptions['gate'] = (operation, _keys, moment) =>
+      operation === 'get' && moment === 'after'
+        ? new Promise((resolve) => {
+            slow = resolve
+          })
+        : Promise.resolve()
+    const { cache, clock, asked } = open(tiers, faults, { gate })
+    const call = cache.once('k', async () => 'loaded')
+    const watch = watched(call)
+    await clock.advanceAsync(200)
+    slow?.()
+    await clock.advanceAsync(49)
+    expect([watch.state, asked]).toEqual(['pending', ['get', 'compareAndSet']])
+    await clock.advanceAsync(1)
+    expect(watch.state).toBe('resolved')
+    expect(await call).toBe('loaded')
+    if (tiers === 'both') expect(cache.peek('k')).toBe('loaded')
+  })
+
+  it('the time a loader takes is not taken from the budget', async () => {
+    const { cache, clock, remote } = open(tiers)
+    const loader = new HeldLoader<string>()
+    const call = cache.once('k', loader.load)
+    const run = await loader.run(0)
+    await clock.advanceAsync(20_000)
+    run.resolve('slow')
+    expect(await call).toBe('slow')
+    expect(remote.size).toBe(1)
+    expect(cache.stats()).toMatchObject(NO_ERRORS)
+  })
+
+  it.each(['set', 'delete'] as const)('%s rejects when remoteTimeout is over', async (change) => {
+    const { cache, clock } = open(tiers, every('hang'))
+    const call = change === 'set' ? cache.set('k', 1) : cache.delete('k')
+    const watch = watched(call)
+    await clock.advanceAsync(249)
+    expect(watch.state).toBe('pending')
+    await clock.advanceAsync(1)
+    await expect(call).rejects.toMatchObject({ code: 'CACHE_REMOTE', operation: change, key: 'k' })
+  })
+
+  it('nothing waits longer than one remoteTimeout for an abandoned load’s fill', async () => {
+    const { cache, clock } = open(tiers, { compareAndSet: 'hang' })
+    const leaving = new AbortController()
+    const left = cache.once('k', async () => 'abandoned', { signal: leaving.signal })
+    await clock.advanceAsync(10)
+    leaving.abort('gone')
+    await expect(left).rejects.toBe('gone')
+    const call = cache.once('k', async () => 'loaded')
+    const watch = watched(call)
+    await clock.advanceAsync(250)
+    const within = watch.state
+    await clock.advanceAsync(1000)
+    expect(await call).toBe('loaded')
+    expect(within).toBe('resolved')
+  })
+
+  it('no timer is left behind', async () => {
+    const { cache, clock } = open(tiers, every('hang'))
+    const calls = [cache.once('a', async () => 1), cache.get('b'), cache.exists('c')]
+    await clock.advanceAsync(250)
+    expect(await Promise.all(calls)).toEqual([1, undefined, false])
+    expect(clock.pendingTimers).toBe(0)
+  })
+})
+
+describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) => {
+  it('once is answered by the loader at once; no time has to pass', async () => {
+    const { cache } = open(tiers, every('before'))
+    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+    expect(cache.stats()).toMatchObject({ query: 1, queryFail: 0 })
+  })
+
+  it('errors have a counter of their own and are not misses', async () => {
+    const { cache } = open(tiers, every('before'))
+    await cache.once('a', async () => 1)
+    await cache.get('b')
+    await cache.set('c', 1).catch(() => undefined)
+    await cache.delete('d').catch(() => undefined)
+    expect(cache.stats()).toMatchObject({
+      remoteErrors: 4,
+      miss: 0,
+      remoteMiss: 0,
+      remoteHit: 0,
+      hit: 0,
+      localMiss: tiers === 'both' ? 2 : 0,
+    })
+  })
+
+  it('get gives undefined, exists false, lookup the error, getOrThrow throws it', async () => {
+    const { cache } = open(tiers, every('before'))
+    expect(await cache.get('k')).toBeUndefined()
+    expect(await cache.exists('k')).toBe(false)
+    const found = await cache.lookup('k')
+    expect(found).toMatchObject({
+      status: 'error',
+      error: { code: 'CACHE_REMOTE', operation: 'get', key: 'k' },
+    })
+    const thrown = await cache.getOrThrow('k').catch((error: unknown) => error)
+    expect(thrown).toBeInstanceOf(CacheRemoteError)
+    expect(thrown).toMatchObject({ code: 'CACHE_REMOTE', operation: 'get', key: 'k' })
+    expect((thrown as Error).cause).toMatchObject({ message: expect.stringContaining('injected') })
+  })
+
+  it.each([
+    ['set', 'before'],
+    ['set', 'after'],
+    ['delete', 'before'],
+    ['delete', 'after'],
+  ] as const)('%s (failed %s it took) rejects and leaves local without the key', async (change, fault) => {
+    const { cache, faults } = open(tiers)
+    await cache.set('k', 'old')
+    faults[change] = fault
+    const call = change === 'set' ? cache.set('k', 'new') : cache.delete('k')
+    const thrown = await call.catch((error: unknown) => error)
+    expect(thrown).toBeInstanceOf(CacheRemoteError)
+    expect(thrown).toMatchObject({ code: 'CACHE_REMOTE', operation: change, key: 'k' })
+    expect((thrown as Error).cause).toMatchObject({ message: expect.stringContaining('injected') })
+    expect(cache.peek('k')).toBeUndefined()
+    if (tiers === 'both') expect(cache.stats().localEntries).toBe(0)
+  })
+
+  it('a store that throws instead of rejecting is treated alike', async () => {
+    const thrown = new Error('thrown')
+    const broken = memoryRemote()
+    const fail = (): never => {
+      throw thrown
+    }
+    const store: RemoteStore = Object.assign(Object.create(broken) as MemoryRemote, {
+      open: () => undefined,
+      close: async () => undefined,
+      get: fail,
+      compareAndSet: fail,
+      set: fail,
+      delete: fail,
+      ping: fail,
+    })
+    const local = tiers === 'both' ? { local: lru({ maxEntries: 10 }) } : {}
+    const cache = createCache({ ...local, remote: store, clock: manualClock() })
+    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+    for (const call of [cache.set('k', 1), cache.delete('k')]) {
+      await expect(call).rejects.toMatchObject({ code: 'CACHE_REMOTE', cause: thrown })
+    }
+    expect(await cache.lookup('other')).toMatchObject({ status: 'error', error: { cause: thrown } })
+    expect(cache.stats()).toMatchObject({ remoteErrors: 4 - Number(tiers === 'both') * 0 })
+  })
+
+  it('it is asked again by the next call, and works when it is back', async () => {
+    const { cache, faults, remote } = open(tiers, every('before'))
+    expect(await cache.once('k', async () => 1)).toBe(1)
+    for (const operation of ALL) delete faults[operation]
+    cache.clearLocal()
+    expect(await cache.once('k', async () => 2)).toBe(2)
+    expect(remote.peek('k')?.bytes).toEqual(CODEC.encode(2))
+  })
+})
+
+describe('P6, the local tier during an outage', () => {
+  it('is filled by a load whose remote could not be asked, and answers the next call', async () => {
+    const { cache, clock, asked } = open('both', every('hang'))
+    const first = cache.once('k', async () => 'loaded')
+    await clock.advanceAsync(250)
+    expect(await first).toBe('loaded')
+    asked.length = 0
+    expect(await cache.once('k', () => Promise.reject(new Error('not called')))).toBe('loaded')
+    expect(asked).toEqual([])
+  })
+
+  it('hits are answered without a look at the remote', async () => {
+    const { cache, faults, asked, clock } = open('both')
+    await cache.once('k', async () => 'value')
+    Object.assign(faults, every('hang'))
+    asked.length = 0
+    expect(await cache.once('k', async () => 'other')).toBe('value')
+    expect(await cache.get('k')).toBe('value')
+    expect(asked).toEqual([])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it.each(['before', 'after', 'hang'] as const)(
+    'is filled when nobody knows whether the remote took the fill (%s)',
+    async (fault) => {
+      const { cache, clock, remote } = open('both', { compareAndSet: fault })
+      const call = cache.once('k', async () => 'loaded')
+      await clock.advanceAsync(250)
+      expect(await call).toBe('loaded')
+      expect(cache.peek('k')).toBe('loaded')
+      expect(remote.size).toBe(fault === 'after' ? 1 : 0)
+      expect(cache.stats()).toMatchObject({ remoteErrors: 1, miss: 1, fillsFenced: 0 })
+    },
+  )
+
+  it('a fill that hung is counted into the life of the local copy', async () => {
+    const { cache, clock } = open('both', { compareAndSet: 'hang' }, { settings: { ttl: '10s' } })
+    const call = cache.once('k', async () => 'loaded')
+    await clock.advanceAsync(250)
+    await call
+    expect(await cache.lookup('k')).toMatchObject({ tier: 'local', ttlLeft: 10_000 - 250 })
+  })
+
+  it('keeps nothing of a load that a failing change overlapped', async () => {
+    const { cache } = open('both', { delete: 'before' })
+    const loader = new HeldLoader<string>()
+    const call = cache.once('k', loader.load)
+    const run = await loader.run(0)
+    await expect(cache.delete('k')).rejects.toBeInstanceOf(CacheRemoteError)
+    run.resolve('old')
+    expect(await call).toBe('old')
+    expect(cache.peek('k')).toBeUndefined()
+  })
+})
