@@ -5,7 +5,7 @@
 export function compare(contestants, { repetitions = 9, roundMs = 60 } = {}) {
   const names = Object.keys(contestants)
   const counts = new Map()
-  const times = new Map(names.map(name => [name, []]))
+  const times = new Map(names.map((name) => [name, []]))
   for (const name of names) {
     run(contestants[name], 2000)
     let count = 100
@@ -18,7 +18,7 @@ export function compare(contestants, { repetitions = 9, roundMs = 60 } = {}) {
       times.get(name).push((run(contestants[name], count) * 1e6) / count)
     }
   }
-  return new Map(names.map(name => [name, median(times.get(name))]))
+  return new Map(names.map((name) => [name, median(times.get(name))]))
 }
 
 /** Prints nanoseconds, and speed as a multiple of the first one's. */
@@ -26,7 +26,9 @@ export function print(title, medians) {
   const [first] = medians.values()
   console.log(`\n${title}`)
   for (const [name, time] of medians) {
-    console.log(`${name.padEnd(28)} ${time.toFixed(0).padStart(9)} ns ${(first / time).toFixed(2).padStart(6)}x`)
+    console.log(
+      `${name.padEnd(28)} ${time.toFixed(0).padStart(9)} ns ${(first / time).toFixed(2).padStart(6)}x`,
+    )
   }
 }
 

@@ -35,11 +35,11 @@ const WORDS =
 /** Orders whose ids, texts and times differ; the same ones in each run. */
 export function orders(count) {
   let seed = 42
-  const next = below => {
+  const next = (below) => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
     return Math.floor((seed / 2 ** 32) * below)
   }
-  const words = length => Array.from({ length }, () => WORDS[next(WORDS.length)]).join(' ')
+  const words = (length) => Array.from({ length }, () => WORDS[next(WORDS.length)]).join(' ')
   return Array.from({ length: count }, () => ({
     id: next(2 ** 31),
     customer: words(2),

@@ -17,7 +17,9 @@ for (const [name, input] of Object.entries(inputs)) {
   const block = compressSync(input)
   const own = s2Encode(input, TRAILER)
   if (!uncompressSync(own.subarray(0, -1)).equals(input)) throw new Error('own block is not read')
-  console.log(`\n${name}: own block ${own.length - 1} bytes, snappy ${block.length}, snappyjs ${snappyjs.compress(input).length}`)
+  console.log(
+    `\n${name}: own block ${own.length - 1} bytes, snappy ${block.length}, snappyjs ${snappyjs.compress(input).length}`,
+  )
   print(
     `decode ${name}`,
     compare({

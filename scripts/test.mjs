@@ -15,10 +15,12 @@ const long = args.includes('--long')
 const chosen = args.filter((arg) => arg !== '--long')
 const only = long || chosen.length > 0
 const scratch = await mkdtemp(join(tmpdir(), 'jetcache-ts-test-'))
+// Biome colours what it prints for a CI, terminal or not.
+const plain = process.stdout.isTTY ? [] : ['--colors=off']
 const report = join(scratch, 'report.json')
 
 const stages = [
-  ...(only ? [] : [{ name: 'lint and format', start: () => npx('biome', ['ci', '.']) }]),
+  ...(only ? [] : [{ name: 'lint and format', start: () => npx('biome', ['ci', ...plain, '.']) }]),
   ...(only ? [] : [{ name: 'types', start: () => npx('tsc', ['--noEmit']) }]),
   { name: 'redis', start: redis },
   { name: long ? 'long tests' : 'tests', start: tests },

@@ -1,5 +1,5 @@
+import type { CodecFinder } from './codec/registry.ts'
 import { Flights } from './flight/flights.ts'
-import { keeperFor } from './local/keeper.ts'
 import { LocalTier } from './local/local-tier.ts'
 import type { Clock } from './model/clock.ts'
 import type { Duration } from './model/duration.ts'
@@ -28,11 +28,11 @@ import {
   type SetOptions,
 } from './options.ts'
 import type { LoadFlight } from './read/load-flight.ts'
-import { type CacheFlights, ReadPath } from './read/read-path.ts'
+import { type CacheFlights, type JoinableRead, ReadPath } from './read/read-path.ts'
 import { RemoteTier } from './remote/remote-tier.ts'
 import { type Counters, newCounters } from './stats/counters.ts'
-import { type RemoteAnswer, TierStack } from './tiers/tier-stack.ts'
-import { ValueForm } from './tiers/value-form.ts'
+import { TierStack } from './tiers/tier-stack.ts'
+import { ValueForms } from './tiers/value-forms.ts'
 import { WritePath } from './write/write-path.ts'
 
 /** Which tiers a cache has. */
@@ -153,9 +153,10 @@ class TieredCache implements Cache<null> {
   readonly name: string
   readonly type: CacheType
   readonly #clock: Clock
+  readonly #codecs: CodecFinder
   readonly #release: (() => void) | undefined
   readonly #counters: Counters = newCounters()
-  readonly #flights: CacheFlights = new Flights<LoadFlight, Promise<RemoteAnswer>>()
+  readonly #flights: CacheFlights = new Flights<LoadFlight, JoinableRead>()
   readonly #stack: TierStack
   /** What hits are answered from; nothing after `close()`. */
   #local: LocalTier | undefined
@@ -169,6 +170,7 @@ class TieredCache implements Cache<null> {
     this.type =
       options.remote === undefined ? 'local' : options.local === undefined ? 'remote' : 'both'
     this.#clock = clock
+    this.#codecs = options.codecs
     this.#stack = buildStack(options, this.#counters)
     this.#local = this.#stack.local
     this.#read = new ReadPath({
@@ -206,7 +208,7 @@ class TieredCache implements Cache<null> {
     options: OnceOptions<T> | undefined,
   ): Promise<OnceResult<T> | null> {
     const { kept } = await this.#loaded(key, loader, options)
-    return this.#stack.form.give(kept) as OnceResult<T> | null
+    return this.#stack.forms.give(kept) as OnceResult<T> | null
   }
 
   async onceOrThrow<T>(
@@ -216,7 +218,7 @@ class TieredCache implements Cache<null> {
   ): Promise<NonNullable<T>> {
     const { kept, cause } = await this.#loaded(key, loader, options)
     if (kept === NOT_FOUND) throw new CacheNotFoundError(key, cause)
-    return this.#stack.form.give(kept) as NonNullable<T>
+    return this.#stack.forms.give(kept) as NonNullable<T>
   }
 
   async #loaded<T>(
@@ -226,7 +228,7 @@ class TieredCache implements Cache<null> {
   ): Promise<{ readonly kept: unknown; readonly cause: unknown }> {
     this.#check(key)
     checkLoader(loader)
-    const call = resolveOnce(options)
+    const call = resolveOnce(options, this.#codecs)
     call.signal?.throwIfAborted()
     const entry = call.skipLocal ? undefined : this.#read.localHit(key)
     if (entry !== undefined) return { kept: entry.kept, cause: undefined }
@@ -255,14 +257,14 @@ class TieredCache implements Cache<null> {
 
   async lookup<T = unknown>(key: string, options?: GetOptions): Promise<Lookup<T>> {
     this.#check(key)
-    return this.#read.find<T>(key, resolveGet(options))
+    return this.#read.find<T>(key, resolveGet(options, this.#codecs))
   }
 
   peek<T = unknown>(key: string): T | undefined {
     this.#check(key)
     const entry = this.#local?.peek(key)
     if (entry === undefined || entry.kept === NOT_FOUND) return undefined
-    return this.#stack.form.give(entry.kept) as T
+    return this.#stack.forms.give(entry.kept) as T
   }
 
   async exists(key: string, options?: GetOptions): Promise<boolean> {
@@ -279,7 +281,7 @@ class TieredCache implements Cache<null> {
       )
     }
     const tiers = { local: this.#local !== undefined, remote: this.#stack.remote !== undefined }
-    return this.#write.set(key, value, resolveSet(options, tiers))
+    return this.#write.set(key, value, resolveSet(options, tiers, this.#codecs))
   }
 
   async delete(key: string): Promise<boolean> {
@@ -354,14 +356,12 @@ class TieredCache implements Cache<null> {
 
 function buildStack(options: ResolvedOptions, counters: Counters): TierStack {
   const { local: engine, codec, policy, clock } = options
-  const copy = engine?.copy ?? codec?.copy?.bind(codec)
-  const decode = (bytes: Uint8Array): unknown => codec?.decode(bytes)
-  const keeper = keeperFor(engine?.isolation ?? 'copy', copy, decode)
-  const local = engine === undefined ? undefined : new LocalTier(engine.create(), keeper, clock)
+  const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
+  const local =
+    engine === undefined ? undefined : new LocalTier(engine.create(), forms.keeper, clock)
   const remote =
     options.remote === undefined
       ? undefined
       : new RemoteTier(options.remote, policy.remoteTimeout, clock, counters)
-  const form = new ValueForm(codec, keeper, engine?.copy)
-  return new TierStack({ local, remote, form, policy, clock, counters })
+  return new TierStack({ local, remote, forms, policy, clock, counters })
 }

@@ -1,5 +1,5 @@
 import type { Codec } from './codec/codec.ts'
-import { resolveCodec } from './codec/registry.ts'
+import { type CodecFinder, codecFinder } from './codec/registry.ts'
 import type { LocalEngine } from './local/local-store.ts'
 import { type Clock, systemClock } from './model/clock.ts'
 import { type Duration, parseDuration } from './model/duration.ts'
@@ -12,6 +12,7 @@ import type { SetCall } from './write/write-path.ts'
 /** Every default, once. Durations in milliseconds. */
 export const DEFAULTS = {
   name: 'default',
+  codec: 'msgpack',
   ttl: 3_600_000,
   jitterRatio: 0.1,
   notFoundTtl: 60_000,
@@ -87,6 +88,11 @@ export interface GetOptions {
   readonly skipRemote?: boolean | undefined
   /** Life of the local copy, if the remote's does not end sooner. @default the engine's ttl */
   readonly localTtl?: Duration | undefined
+  /**
+   * The codec of this key, where it is not the cache's; whoever uses the key has to name it. What
+   * local holds is answered as it is. @default the cache's codec
+   */
+  readonly codec?: string | Codec | undefined
 }
 
 /** Options of one `once`. Of callers that share a load, the first one's decide what is stored. */
@@ -110,6 +116,8 @@ export interface SetOptions {
   readonly ttl?: Duration | undefined
   /** Life of the local copy, if the remote's does not end sooner. @default the engine's ttl */
   readonly localTtl?: Duration | undefined
+  /** As in `GetOptions`. @default the cache's codec */
+  readonly codec?: string | Codec | undefined
   /** Store in remote only; the local copy is dropped. @default false */
   readonly skipLocal?: boolean | undefined
   /** Store in local only; the remote keeps what it has. @default false */
@@ -131,6 +139,7 @@ export interface ResolvedOptions {
   readonly remote: RemoteStore | undefined
   /** `undefined` where values never become bytes. */
   readonly codec: Codec | undefined
+  readonly codecs: CodecFinder
   readonly policy: Policy
   readonly clock: Clock
   readonly isNotFound: (error: unknown) => boolean
@@ -151,14 +160,16 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   }
   if (local !== undefined) checkEngine(local)
   if (remote !== undefined) checkRemote(remote)
-  const notFound = options.notFound ?? {}
+  const { notFound = {} } = options
   checkNames(notFound, NOT_FOUND_NAMES, 'notFound')
-  const codec = resolveCodec(options.codec, options.codecs)
+  const codecs = codecFinder(options.codecs)
+  const codec = codecs(options.codec ?? DEFAULTS.codec)
   return {
     name: nameOf(options.name),
     local,
     remote,
     codec: remote === undefined && keepsOwnValues(local) ? undefined : codec,
+    codecs,
     policy: {
       ttl: duration(options.ttl, 'ttl', DEFAULTS.ttl),
       localTtl: local?.ttl ?? Infinity,
@@ -174,18 +185,22 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
 }
 
 /** @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) */
-export function resolveGet(options: GetOptions | undefined): GetCall {
+export function resolveGet(options: GetOptions | undefined, codecs: CodecFinder): GetCall {
   if (options === undefined) return PLAIN_CALL
   checkNames(options, GET_NAMES, 'get')
   return {
     skipLocal: flag(options.skipLocal, 'skipLocal'),
     skipRemote: flag(options.skipRemote, 'skipRemote'),
     localTtl: optionalDuration(options.localTtl, 'localTtl'),
+    codec: options.codec === undefined ? undefined : codecs(options.codec),
   }
 }
 
 /** @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) */
-export function resolveOnce<T>(options: OnceOptions<T> | undefined): OnceCall {
+export function resolveOnce<T>(
+  options: OnceOptions<T> | undefined,
+  codecs: CodecFinder,
+): OnceCall {
   if (options === undefined) return PLAIN_CALL
   checkNames(options, ONCE_NAMES, 'once')
   const { ttl, cacheIf, signal } = options
@@ -199,6 +214,7 @@ export function resolveOnce<T>(options: OnceOptions<T> | undefined): OnceCall {
     skipLocal: flag(options.skipLocal, 'skipLocal'),
     skipRemote: flag(options.skipRemote, 'skipRemote'),
     localTtl: optionalDuration(options.localTtl, 'localTtl'),
+    codec: options.codec === undefined ? undefined : codecs(options.codec),
     ttl:
       typeof ttl === 'function'
         ? (value) => parseDuration(ttl(value as NonNullable<T>), 'ttl(value)')
@@ -216,6 +232,7 @@ export function resolveOnce<T>(options: OnceOptions<T> | undefined): OnceCall {
 export function resolveSet(
   options: SetOptions | undefined,
   tiers: { readonly local: boolean; readonly remote: boolean },
+  codecs: CodecFinder,
 ): SetCall {
   if (options === undefined) return PLAIN_SET
   checkNames(options, SET_NAMES, 'set')
@@ -232,6 +249,7 @@ export function resolveSet(
     skipLocal,
     skipRemote,
     localTtl: optionalDuration(options.localTtl, 'localTtl'),
+    codec: options.codec === undefined ? undefined : codecs(options.codec),
     ttl: optionalDuration(options.ttl, 'ttl'),
     when,
   }
@@ -242,6 +260,7 @@ const PLAIN_SET: SetCall = {
   skipRemote: false,
   localTtl: undefined,
   ttl: undefined,
+  codec: undefined,
   when: undefined,
 }
 
@@ -280,7 +299,7 @@ const SETTING_NAMES: NamesOf<CacheSettings & { local: unknown; remote: unknown }
   clock: true,
 }
 const NOT_FOUND_NAMES: NamesOf<NotFoundOptions> = { error: true, ttl: true, jitterRatio: true }
-const GET_NAMES: NamesOf<GetOptions> = { skipLocal: true, skipRemote: true, localTtl: true }
+const GET_NAMES: NamesOf<GetOptions> = { skipLocal: true, skipRemote: true, localTtl: true, codec: true }
 const ONCE_NAMES: NamesOf<OnceOptions<unknown>> = {
   ...GET_NAMES,
   ttl: true,
@@ -342,8 +361,20 @@ function checkEngine(local: unknown): void {
   )
 }
 
+const STORE_METHODS = [
+  'get',
+  'getMany',
+  'set',
+  'compareAndSet',
+  'compareAndDelete',
+  'delete',
+  'ping',
+  'open',
+  'close',
+] as const satisfies readonly (keyof RemoteStore)[]
+
 function checkRemote(remote: unknown): void {
-  if (hasMethods(remote, ['get', 'set', 'delete', 'compareAndSet', 'open', 'close'])) return
+  if (hasMethods(remote, STORE_METHODS)) return
   throw optionTypeError(
     `remote must be a store, but is ${shown(remote)}`,
     "Make one: nodeRedis(client) from 'jetcache-ts/redis', or lmdb({ path }) from 'jetcache-ts/lmdb'.",

@@ -1,3 +1,4 @@
+import { ByteSink } from './byte-sink.ts'
 import { classNameOf, kindOf } from './kinds.ts'
 import {
   bigintToBytes,
@@ -14,30 +15,15 @@ import { Ancestry, Refusal, within } from './refusal.ts'
 
 type WriterOptions = Pick<ResolvedMsgpackOptions, 'toPlain' | 'forGo' | 'omitNull'>
 
-/** Results are cut from chunks of this size; a result of more than a quarter gets its own memory. */
-const CHUNK = 16_384
-
-/** Redis' limit for a value. */
-const MAX_BYTES = 512 * 1024 * 1024
-
-/** Below this, a loop over the characters beats a call into the runtime. */
-const SHORT_STRING = 48
-
 const TWO_32 = 2 ** 32
 
-/**
- * Writes msgpack. The bytes given out are never written again: they are cut from a chunk that is
- * then used from there on. Not to be entered again while it writes, which a getter could try.
- */
+/** Writes msgpack, one value at a time: a getter that wants another while it writes needs another writer. */
 export class MsgpackWriter {
   readonly #toPlain: ((value: object) => unknown) | undefined
   readonly #forGo: boolean
   readonly #omitNull: ReadonlySet<string> | undefined
   readonly #ancestry = new Ancestry()
-  #chunk: Buffer = Buffer.allocUnsafeSlow(CHUNK)
-  #view: DataView = viewOf(this.#chunk)
-  #start = 0
-  #pos = 0
+  readonly #sink = new ByteSink()
   #busy = false
 
   constructor(options: WriterOptions) {
@@ -56,12 +42,10 @@ export class MsgpackWriter {
     try {
       if (this.#forGo) refuseRaw(value)
       this.#value(value, 0)
-      this.#reserve(1)
-      this.#chunk[this.#pos++] = trailer
-      return this.#take()
+      this.#sink.byte(trailer)
+      return this.#sink.finish()
     } catch (error) {
-      this.#pos = this.#start
-      if (this.#chunk.length > CHUNK) this.#renew(CHUNK)
+      this.#sink.clear()
       throw error
     } finally {
       this.#ancestry.clear()
@@ -69,55 +53,20 @@ export class MsgpackWriter {
     }
   }
 
-  #take(): Buffer {
-    const start = this.#start
-    const end = this.#pos
-    if (end - start > CHUNK / 4) {
-      const own = Buffer.allocUnsafeSlow(end - start)
-      this.#chunk.copy(own, 0, start, end)
-      this.#pos = start
-      if (this.#chunk.length > CHUNK) this.#renew(CHUNK)
-      return own
-    }
-    this.#start = end
-    return this.#chunk.subarray(start, end)
-  }
-
-  /** Makes room for `size` more bytes. */
-  #reserve(size: number): void {
-    if (this.#pos + size > this.#chunk.length) this.#grow(size)
-  }
-
-  #grow(size: number): void {
-    const written = this.#chunk.subarray(this.#start, this.#pos)
-    const needed = written.length + size
-    if (needed > MAX_BYTES) throw new Refusal(`more than ${MAX_BYTES} bytes`)
-    this.#renew(Math.max(CHUNK, Math.min(needed * 2, MAX_BYTES)))
-    written.copy(this.#chunk)
-    this.#pos = written.length
-  }
-
-  #renew(size: number): void {
-    this.#chunk = Buffer.allocUnsafeSlow(size)
-    this.#view = viewOf(this.#chunk)
-    this.#start = 0
-    this.#pos = 0
-  }
-
   #value(value: unknown, depth: number): void {
     switch (typeof value) {
       case 'string':
-        this.#string(value)
+        this.#sink.string(value)
         return
       case 'number':
         this.#number(value)
         return
       case 'object':
-        if (value === null) this.#byte(0xc0)
+        if (value === null) this.#sink.byte(0xc0)
         else this.#object(value, depth)
         return
       case 'boolean':
-        this.#byte(value ? 0xc3 : 0xc2)
+        this.#sink.byte(value ? 0xc3 : 0xc2)
         return
       case 'undefined':
         if (this.#forGo) throw new Refusal('undefined, which Go has no word for. Store null')
@@ -131,99 +80,21 @@ export class MsgpackWriter {
     }
   }
 
-  #byte(byte: number): void {
-    this.#reserve(1)
-    this.#chunk[this.#pos++] = byte
-  }
-
   /** Safe integers as integers, since Go reads no float into an integer; -0 is none of them. */
   #number(value: number): void {
-    this.#reserve(9)
-    if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
-      this.#chunk[this.#pos] = 0xcb
-      this.#view.setFloat64(this.#pos + 1, value)
-      this.#pos += 9
-    } else if (value >= 0) {
-      if (value < 0x80) this.#chunk[this.#pos++] = value
-      else if (value < 0x100) this.#head8(0xcc, value)
-      else if (value < 0x1_0000) this.#head16(0xcd, value)
-      else if (value < TWO_32) this.#head32(0xce, value)
-      else this.#int64(0xcf, value)
-    } else if (value >= -0x20) this.#chunk[this.#pos++] = value & 0xff
-    else if (value >= -0x80) this.#head8(0xd0, value & 0xff)
-    else if (value >= -0x8000) this.#head16(0xd1, value & 0xffff)
-    else if (value >= -0x8000_0000) this.#head32(0xd2, value)
-    else this.#int64(0xd3, value)
-  }
-
-  #head8(code: number, value: number): void {
-    this.#reserve(2)
-    this.#chunk[this.#pos] = code
-    this.#chunk[this.#pos + 1] = value
-    this.#pos += 2
-  }
-
-  #head16(code: number, value: number): void {
-    this.#reserve(3)
-    const chunk = this.#chunk
-    const pos = this.#pos
-    chunk[pos] = code
-    chunk[pos + 1] = value >>> 8
-    chunk[pos + 2] = value
-    this.#pos = pos + 3
-  }
-
-  #head32(code: number, value: number): void {
-    this.#reserve(5)
-    this.#chunk[this.#pos] = code
-    this.#view.setUint32(this.#pos + 1, value)
-    this.#pos += 5
-  }
-
-  #int64(code: number, value: number): void {
-    this.#chunk[this.#pos] = code
-    this.#view.setInt32(this.#pos + 1, Math.floor(value / TWO_32))
-    this.#view.setUint32(this.#pos + 5, value % TWO_32)
-    this.#pos += 9
-  }
-
-  #string(value: string): void {
-    const length = value.length
-    if (length < SHORT_STRING) {
-      this.#reserve(length + 2)
-      const chunk = this.#chunk
-      const start = this.#pos
-      let pos = start
-      if (length < 0x20) chunk[pos++] = 0xa0 | length
-      else {
-        chunk[pos] = 0xd9
-        chunk[pos + 1] = length
-        pos += 2
-      }
-      let seen = 0
-      for (let i = 0; i < length; i++) {
-        const code = value.charCodeAt(i)
-        seen |= code
-        chunk[pos++] = code
-      }
-      if (seen < 0x80) {
-        this.#pos = pos
-        return
-      }
-    }
-    this.#longString(value)
-  }
-
-  #longString(value: string): void {
-    if (!value.isWellFormed())
-      throw new Refusal('a string with a lone surrogate, which UTF-8 cannot carry')
-    const size = Buffer.byteLength(value)
-    this.#reserve(size + 5)
-    if (size < 0x20) this.#chunk[this.#pos++] = 0xa0 | size
-    else if (size < 0x100) this.#head8(0xd9, size)
-    else if (size < 0x1_0000) this.#head16(0xda, size)
-    else this.#head32(0xdb, size)
-    this.#pos += this.#chunk.write(value, this.#pos, size, 'utf8')
+    const sink = this.#sink
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) sink.float64(value)
+    else if (value >= 0) {
+      if (value < 0x80) sink.byte(value)
+      else if (value < 0x100) sink.head8(0xcc, value)
+      else if (value < 0x1_0000) sink.head16(0xcd, value)
+      else if (value < TWO_32) sink.head32(0xce, value)
+      else sink.head64(0xcf, value)
+    } else if (value >= -0x20) sink.byte(value)
+    else if (value >= -0x80) sink.head8(0xd0, value)
+    else if (value >= -0x8000) sink.head16(0xd1, value)
+    else if (value >= -0x8000_0000) sink.head32(0xd2, value)
+    else sink.head64(0xd3, value)
   }
 
   #object(value: object, depth: number): void {
@@ -254,7 +125,7 @@ export class MsgpackWriter {
   #plain(value: Readonly<Record<string, unknown>>, depth: number): void {
     this.#ancestry.enter(value, depth)
     const keys = Object.keys(value)
-    const at = this.#pos - this.#start
+    const at = this.#sink.length
     this.#containerHeader(keys.length, 0x80, 0xde)
     let dropped = 0
     let key = ''
@@ -264,7 +135,7 @@ export class MsgpackWriter {
         if (part === undefined || (part === null && this.#omitNull?.has(key) === true)) {
           dropped++
         } else {
-          this.#string(key)
+          this.#sink.string(key)
           this.#value(part, depth + 1)
         }
       }
@@ -276,10 +147,9 @@ export class MsgpackWriter {
 
   /** Writes the count of a map that lost its undefined properties into a header of the same size. */
   #correctCount(at: number, declared: number, count: number): void {
-    const pos = this.#start + at
-    if (declared < 0x10) this.#chunk[pos] = 0x80 | count
-    else if (declared < 0x1_0000) this.#view.setUint16(pos + 1, count)
-    else this.#view.setUint32(pos + 1, count)
+    if (declared < 0x10) this.#sink.patch8(at, 0x80 | count)
+    else if (declared < 0x1_0000) this.#sink.patch16(at + 1, count)
+    else this.#sink.patch32(at + 1, count)
   }
 
   #array(value: readonly unknown[], container: object, depth: number): void {
@@ -296,9 +166,9 @@ export class MsgpackWriter {
 
   /** `short` is the code of up to 15 parts, `code16` that of up to 65,535; the next one is of 32 bits. */
   #containerHeader(length: number, short: number, code16: number): void {
-    if (length < 0x10) this.#byte(short | length)
-    else if (length < 0x1_0000) this.#head16(code16, length)
-    else this.#head32(code16 + 1, length)
+    if (length < 0x10) this.#sink.byte(short | length)
+    else if (length < 0x1_0000) this.#sink.head16(code16, length)
+    else this.#sink.head32(code16 + 1, length)
   }
 
   #date(value: Date): void {
@@ -306,52 +176,39 @@ export class MsgpackWriter {
     if (Number.isNaN(time)) throw new Refusal('an invalid Date')
     const { seconds, millis } = splitTime(time)
     const nanos = nanosOf(millis)
-    this.#reserve(15)
     if (nanos === 0 && seconds >= 0 && seconds < TWO_32) {
       this.#extensionHeader(EXT_TIMESTAMP, 4)
-      this.#uint32(seconds)
+      this.#sink.uint32(seconds)
     } else if (seconds >= 0 && seconds < 2 ** 34) {
       this.#extensionHeader(EXT_TIMESTAMP, 8)
       // 30 bits of nanoseconds above 34 bits of seconds.
-      this.#uint32(nanos * 4 + Math.floor(seconds / TWO_32))
-      this.#uint32(seconds % TWO_32)
+      this.#sink.uint32(nanos * 4 + Math.floor(seconds / TWO_32))
+      this.#sink.uint32(seconds % TWO_32)
     } else {
       this.#extensionHeader(EXT_TIMESTAMP, 12)
-      this.#uint32(nanos)
-      this.#uint32(Math.floor(seconds / TWO_32))
-      this.#uint32(seconds % TWO_32)
+      this.#sink.uint32(nanos)
+      this.#sink.uint32(Math.floor(seconds / TWO_32))
+      this.#sink.uint32(seconds % TWO_32)
     }
   }
 
-  #uint32(value: number): void {
-    this.#reserve(4)
-    this.#view.setUint32(this.#pos, value)
-    this.#pos += 4
-  }
-
   #extensionHeader(type: number, size: number): void {
-    if (size === 4) this.#head8(0xd6, type)
-    else if (size === 8) this.#head8(0xd7, type)
+    if (size === 4) this.#sink.head8(0xd6, type)
+    else if (size === 8) this.#sink.head8(0xd7, type)
     else {
-      if (size < 0x100) this.#head8(0xc7, size)
-      else if (size < 0x1_0000) this.#head16(0xc8, size)
-      else this.#head32(0xc9, size)
-      this.#byte(type)
+      if (size < 0x100) this.#sink.head8(0xc7, size)
+      else if (size < 0x1_0000) this.#sink.head16(0xc8, size)
+      else this.#sink.head32(0xc9, size)
+      this.#sink.byte(type)
     }
   }
 
   #bytes(value: Uint8Array): void {
     const size = value.length
-    if (size < 0x100) this.#head8(0xc4, size)
-    else if (size < 0x1_0000) this.#head16(0xc5, size)
-    else this.#head32(0xc6, size)
-    this.#raw(value)
-  }
-
-  #raw(bytes: Uint8Array): void {
-    this.#reserve(bytes.length)
-    this.#chunk.set(bytes, this.#pos)
-    this.#pos += bytes.length
+    if (size < 0x100) this.#sink.head8(0xc4, size)
+    else if (size < 0x1_0000) this.#sink.head16(0xc5, size)
+    else this.#sink.head32(0xc6, size)
+    this.#sink.raw(value)
   }
 
   #bigint(value: bigint): void {
@@ -361,19 +218,13 @@ export class MsgpackWriter {
     }
     const body = bigintToBytes(value)
     this.#extensionHeader(EXT_BIGINT, body.length)
-    this.#raw(body)
+    this.#sink.raw(body)
   }
 
   #bigint64(value: bigint): void {
-    this.#reserve(9)
-    if (value >= 0n && value < 2n ** 64n) {
-      this.#chunk[this.#pos] = 0xcf
-      this.#view.setBigUint64(this.#pos + 1, value)
-    } else if (value < 0n && value >= -(2n ** 63n)) {
-      this.#chunk[this.#pos] = 0xd3
-      this.#view.setBigInt64(this.#pos + 1, value)
-    } else throw new Refusal('a bigint of more than 64 bits, which Go has no word for')
-    this.#pos += 9
+    if (value >= 0n && value < 2n ** 64n) this.#sink.headBig64(0xcf, value)
+    else if (value < 0n && value >= -(2n ** 63n)) this.#sink.headBig64(0xd3, value)
+    else throw new Refusal('a bigint of more than 64 bits, which Go has no word for')
   }
 
   /** A msgpack map whose first key is a string reads back as an object, an empty one as `{}`. */
@@ -405,11 +256,11 @@ export class MsgpackWriter {
 
   /** An extension around what `body` writes; its size is not known before, so the header is of 32 bits. */
   #wrapped(type: number, body: () => void): void {
-    this.#head32(0xc9, 0)
-    this.#byte(type)
-    const from = this.#pos - this.#start
+    this.#sink.head32(0xc9, 0)
+    this.#sink.byte(type)
+    const from = this.#sink.length
     body()
-    this.#view.setUint32(this.#start + from - 5, this.#pos - this.#start - from)
+    this.#sink.patch32(from - 5, this.#sink.length - from)
   }
 
   #foreign(value: object, depth: number): void {
@@ -432,10 +283,6 @@ export class MsgpackWriter {
 function refuseRaw(value: unknown): void {
   if (typeof value === 'string') throw new Refusal('a string, which Go keeps raw. Use codec text')
   if (value instanceof Uint8Array) throw new Refusal('bytes, which Go keeps raw. Use codec bytes')
-}
-
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function mapStep(key: unknown): string | number {

@@ -74,7 +74,10 @@ const NAMES: ReadonlySet<string> = new Set<keyof ResolvedMsgpackOptions | 'inter
   'omitNull',
 ])
 
-/** Below it the block costs some microseconds, and saves less of a network packet that is sent anyway. */
+/**
+ * Below it a value fits into one network packet either way, and orders of this size lose less than
+ * half (bench/threshold.js: 17 % at 224 bytes, 41 % at 884, 46 % at 1,327) for several microseconds.
+ */
 const COMPRESS_FROM = 1024
 
 const MAX_DECODED_BYTES = 64 * 1024 * 1024

@@ -12,30 +12,37 @@ const BUILT_IN: ReadonlyMap<string, () => Codec> = new Map([
   ['bytes', bytes],
 ])
 
+/** Finds the codec that an option gives or names. */
+export type CodecFinder = (codec: string | Codec) => Codec
+
 /**
- * Finds the codec an option names.
- *
- * @param codec A codec, or a name: built in, or a key of `codecs`. Default `'msgpack'`.
- * @throws TypeError (`code: 'CACHE_OPTION'`) if the name is unknown, if something given is no codec,
- * or if `codecs` redefines a built-in name.
+ * @param codecs What the user registered, by name.
+ * @throws TypeError (`code: 'CACHE_OPTION'`) if something registered is no codec or redefines a
+ * built-in name; and the finder, if a name is unknown or something given is no codec.
  */
-export function resolveCodec(
-  codec: string | Codec | undefined,
-  codecs: Readonly<Record<string, Codec>> | undefined,
-): Codec {
-  const registered = registry(codecs)
-  if (codec === undefined) return msgpack()
-  if (typeof codec !== 'string') return checkCodec(codec, 'codec')
-  const found = registered.get(codec) ?? BUILT_IN.get(codec)?.()
-  if (found !== undefined) return found
-  const names = [...BUILT_IN.keys(), ...registered.keys()].map((name) => shown(name)).join(', ')
-  throw optionTypeError(
+export function codecFinder(codecs: Readonly<Record<string, Codec>> | undefined): CodecFinder {
+  const known = registry(codecs)
+  return (codec) => {
+    if (typeof codec !== 'string') return checkCodec(codec, 'codec')
+    let found = known.get(codec)
+    if (found === undefined) {
+      found = BUILT_IN.get(codec)?.()
+      if (found === undefined) throw unknownName(codec, known)
+      known.set(codec, found)
+    }
+    return found
+  }
+}
+
+function unknownName(codec: string, known: ReadonlyMap<string, Codec>): TypeError {
+  const names = [...new Set([...BUILT_IN.keys(), ...known.keys()])].map((name) => shown(name))
+  return optionTypeError(
     `codec ${shown(codec)} is not registered`,
-    `There is ${names}; register others in codecs, or pass the codec itself.`,
+    `There is ${names.join(', ')}; register others in codecs, or pass the codec itself.`,
   )
 }
 
-function registry(codecs: unknown): ReadonlyMap<string, Codec> {
+function registry(codecs: unknown): Map<string, Codec> {
   if (codecs === undefined) return new Map()
   if (typeof codecs !== 'object' || codecs === null || Array.isArray(codecs)) {
     throw optionTypeError(

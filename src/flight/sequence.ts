@@ -1,24 +1,20 @@
 /**
- * Runs the remote writes of one key one after the other. A store need only keep the order of
- * operations that do not overlap; without this, a fill sent before a delete could take effect after
- * it. Different keys never wait for each other.
+ * Lets the remote writes of one key take turns. A store need only keep the order of operations that
+ * do not overlap; without this, a fill sent before a delete could take effect after it. Different
+ * keys never wait for each other.
  */
 export class Sequence {
   readonly #last = new Map<string, Promise<void>>()
 
-  /** Calls `operation` at once if nothing of this key is running, in the same turn. */
-  run<T>(key: string, operation: () => Promise<T>): Promise<T> {
+  /**
+   * @param turn Called when all turns of the key before it are over: in the same turn of the event
+   * loop if none is running. Its promise says when it is over, and never rejects.
+   */
+  run(key: string, turn: () => Promise<void>): void {
     const before = this.#last.get(key)
-    const running = before === undefined ? operation() : before.then(operation)
-    const settled: Promise<void> = running.then(
-      () => this.#forget(key, settled),
-      () => this.#forget(key, settled),
-    )
-    this.#last.set(key, settled)
-    return running
-  }
-
-  #forget(key: string, settled: Promise<void>): void {
-    if (this.#last.get(key) === settled) this.#last.delete(key)
+    const over: Promise<void> = (before === undefined ? turn() : before.then(turn)).then(() => {
+      if (this.#last.get(key) === over) this.#last.delete(key)
+    })
+    this.#last.set(key, over)
   }
 }

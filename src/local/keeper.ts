@@ -13,22 +13,39 @@ export interface Keeper {
   givesOne(kept: unknown): boolean
 }
 
-/**
- * @param copy A copier for values; without one, what is no primitive is kept as bytes.
- * @param decode Reads bytes that were read before.
- */
-export function keeperFor(
-  isolation: Isolation,
-  copy: ((value: unknown) => unknown) | undefined,
-  decode: (bytes: Uint8Array) => unknown,
-): Keeper {
-  if (isolation === 'shared') return SHARED
-  const copies = copy === undefined ? bytesKeeper(decode) : copyKeeper(copy)
-  return isolation === 'frozen' ? frozenKeeper(copies) : copies
+/** How a codec's values become a caller's own. */
+export interface Copying {
+  /** Copies a value; without one, what is no primitive is kept as bytes. */
+  readonly copy: ((value: unknown) => unknown) | undefined
+  /** Reads bytes that were read before. */
+  readonly decode: (bytes: Uint8Array) => unknown
 }
 
-function isPrimitive(value: unknown): boolean {
-  return (typeof value !== 'object' || value === null) && typeof value !== 'function'
+/**
+ * @param copying Of the codec whose values are kept.
+ * @param usual Of the cache's own codec: values that it copies are kept as they are, others know how
+ * they are given.
+ */
+export function keeperFor(isolation: Isolation, copying: Copying, usual: Copying): Keeper {
+  switch (isolation) {
+    case 'shared':
+      return SHARED
+    case 'copy':
+      return {
+        keep: (value, bytes) => keepForCopies(value, bytes, copying, usual),
+        give: (kept) => giveCopy(kept, usual),
+        givesOne: isPrimitive,
+      }
+    case 'frozen':
+      return {
+        keep: (value, bytes) =>
+          freezeDeeply(value)
+            ? value
+            : new Unfreezable(keepForCopies(value, bytes, copying, usual), usual),
+        give: (kept) => (kept instanceof Wrapped ? kept.give() : kept),
+        givesOne: (kept) => !(kept instanceof Wrapped),
+      }
+  }
 }
 
 const SHARED: Keeper = {
@@ -37,79 +54,98 @@ const SHARED: Keeper = {
   givesOne: () => true,
 }
 
-function copyKeeper(copy: (value: unknown) => unknown): Keeper {
-  return {
-    keep: (value) => value,
-    give: (kept) => (isPrimitive(kept) ? kept : copy(kept)),
-    givesOne: isPrimitive,
+/** A value that knows how it is given. */
+abstract class Wrapped {
+  abstract give(): unknown
+}
+
+class Encoded extends Wrapped {
+  readonly #bytes: Uint8Array
+  readonly #decode: (bytes: Uint8Array) => unknown
+
+  constructor(bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown) {
+    super()
+    this.#bytes = bytes
+    this.#decode = decode
+  }
+
+  /** A codec may hand out views of what it reads, so each caller's bytes are their own. */
+  give(): unknown {
+    return this.#decode(this.#bytes.slice())
   }
 }
 
-class Encoded {
-  readonly bytes: Uint8Array
+class Copied extends Wrapped {
+  readonly #value: unknown
+  readonly #copy: (value: unknown) => unknown
 
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
+  constructor(value: unknown, copy: (value: unknown) => unknown) {
+    super()
+    this.#value = value
+    this.#copy = copy
   }
-}
 
-function bytesKeeper(decode: (bytes: Uint8Array) => unknown): Keeper {
-  return {
-    keep: (value, bytes) =>
-      isPrimitive(value) || bytes === undefined ? value : new Encoded(bytes),
-    // A codec may hand out views of what it reads, so each caller's bytes are their own. (Not
-    // `slice`: a Buffer's is a view itself.)
-    give: (kept) => (kept instanceof Encoded ? decode(new Uint8Array(kept.bytes)) : kept),
-    givesOne: isPrimitive,
+  give(): unknown {
+    return this.#copy(this.#value)
   }
 }
 
 /** A value that holds something JavaScript cannot freeze. */
-class Unfreezable {
-  readonly kept: unknown
+class Unfreezable extends Wrapped {
+  readonly #kept: unknown
+  readonly #usual: Copying
 
-  constructor(kept: unknown) {
-    this.kept = kept
+  constructor(kept: unknown, usual: Copying) {
+    super()
+    this.#kept = kept
+    this.#usual = usual
+  }
+
+  give(): unknown {
+    const value = giveCopy(this.#kept, this.#usual)
+    freezeDeeply(value)
+    return value
   }
 }
 
-function frozenKeeper(copies: Keeper): Keeper {
-  return {
-    keep: (value, bytes) => {
-      const kept = copies.keep(value, bytes)
-      return freezeDeeply(value) ? value : new Unfreezable(kept)
-    },
-    give: (kept) => {
-      if (!(kept instanceof Unfreezable)) return kept
-      const value = copies.give(kept.kept)
-      freezeDeeply(value)
-      return value
-    },
-    givesOne: (kept) => !(kept instanceof Unfreezable),
-  }
+function keepForCopies(
+  value: unknown,
+  bytes: Uint8Array | undefined,
+  copying: Copying,
+  usual: Copying,
+): unknown {
+  const { copy, decode } = copying
+  if (isPrimitive(value)) return value
+  if (copy === undefined) return bytes === undefined ? value : new Encoded(bytes, decode)
+  return copying === usual ? value : new Copied(value, copy)
 }
 
-/**
- * Freezes plain objects and arrays; tells whether that was all there is.
- *
- * @param seen What was met already: a value may hold itself, or one part in two places. (Whether it
- * is frozen says nothing: a codec may have frozen it, and not what it holds.)
- */
-function freezeDeeply(value: unknown, seen: Set<object> = new Set()): boolean {
+function giveCopy(kept: unknown, usual: Copying): unknown {
+  if (isPrimitive(kept)) return kept
+  if (kept instanceof Wrapped) return kept.give()
+  return usual.copy === undefined ? kept : usual.copy(kept)
+}
+
+function isPrimitive(value: unknown): boolean {
+  return (typeof value !== 'object' || value === null) && typeof value !== 'function'
+}
+
+/** Freezes plain objects and arrays; tells whether that was all there is. */
+function freezeDeeply(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function'
-  if (seen.has(value)) return true
-  seen.add(value)
+  // Already done, or a value that holds itself.
+  if (Object.isFrozen(value)) return true
   let whole = isPlain(value)
   if (value instanceof Map) {
     for (const [key, member] of value) {
-      freezeDeeply(key, seen)
-      freezeDeeply(member, seen)
+      freezeDeeply(key)
+      freezeDeeply(member)
     }
   } else if (value instanceof Set) {
-    for (const member of value) freezeDeeply(member, seen)
+    for (const member of value) freezeDeeply(member)
   } else if (whole) {
     Object.freeze(value)
-    for (const member of Object.values(value)) whole = freezeDeeply(member, seen) && whole
+    for (const member of Object.values(value)) whole = freezeDeeply(member) && whole
   }
   return whole
 }

@@ -1,9 +1,13 @@
+import type { Codec } from '../codec/codec.ts'
+
 /** What one call of `get` asks for, validated. */
 export interface GetCall {
   readonly skipLocal: boolean
   readonly skipRemote: boolean
   /** Milliseconds; `undefined`: the engine's. */
   readonly localTtl: number | undefined
+  /** `undefined`: the cache's. */
+  readonly codec: Codec | undefined
 }
 
 /** What one call of `once` asks for, validated. Of callers that share a load, the first one's counts. */
@@ -31,6 +35,7 @@ export const PLAIN_CALL: OnceCall = {
   skipLocal: false,
   skipRemote: false,
   localTtl: undefined,
+  codec: undefined,
   ttl: undefined,
   cacheIf: undefined,
   loadTimeout: undefined,

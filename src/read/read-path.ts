@@ -8,7 +8,7 @@ import type { Policy } from '../model/policy.ts'
 import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { FillOutcome, Lives, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
-import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
+import { FORMED_NOT_FOUND, type Formed, type ValueForm } from '../tiers/value-form.ts'
 import type { AnyLoader, GetCall, OnceCall } from './call.ts'
 import { CodecConflicts } from './codec-conflicts.ts'
 import { Load } from './load.ts'
@@ -19,7 +19,13 @@ const CONTESTED_LIFE = 1000
 
 type StoreLives = Lives & { readonly skipLocal: boolean }
 
-export type CacheFlights = Flights<LoadFlight, Promise<RemoteAnswer>>
+/** A read of the remote that others may join who want it in the same form. */
+export interface JoinableRead {
+  readonly form: ValueForm
+  readonly answer: Promise<RemoteAnswer>
+}
+
+export type CacheFlights = Flights<LoadFlight, JoinableRead>
 
 /** What the read path is built from. */
 export interface ReadParts {
@@ -171,14 +177,14 @@ export class ReadPath {
     value: unknown,
     call: OnceCall,
   ): { readonly formed: Formed; readonly stored: boolean; readonly lives: StoreLives } {
-    const formed = value === null ? FORMED_NOT_FOUND : this.#stack.form.form(key, value)
+    const formed = value === null ? FORMED_NOT_FOUND : this.#stack.forms.of(call.codec).form(key, value)
     let stored = !formed.reserved
     let ttl = typeof call.ttl === 'function' ? undefined : call.ttl
     if (formed.reserved) this.#counters.uncacheable++
     if (stored && value !== null) {
-      if (call.cacheIf !== undefined) stored = call.cacheIf(this.#stack.form.give(formed.kept))
+      if (call.cacheIf !== undefined) stored = call.cacheIf(this.#stack.forms.give(formed.kept))
       if (stored && typeof call.ttl === 'function') {
-        ttl = call.ttl(this.#stack.form.give(formed.kept))
+        ttl = call.ttl(this.#stack.forms.give(formed.kept))
       }
     }
     return { formed, stored, lives: { ttl, localTtl: call.localTtl, skipLocal: call.skipLocal } }
@@ -235,7 +241,7 @@ export class ReadPath {
   #found<T>(kept: unknown, tier: 'local' | 'remote', ttlLeft: number): Lookup<T> {
     const left = Math.max(0, ttlLeft)
     if (kept === NOT_FOUND) return { status: 'absent', tier, ttlLeft: left }
-    return { status: 'hit', value: this.#stack.form.give(kept) as T, tier, ttlLeft: left }
+    return { status: 'hit', value: this.#stack.forms.give(kept) as T, tier, ttlLeft: left }
   }
 
   #remoteOf(call: GetCall): RemoteTier | undefined {
@@ -254,17 +260,19 @@ export class ReadPath {
     call: GetCall,
     ticket: Ticket,
   ): Promise<RemoteAnswer> {
-    let read = this.#flights.read(key)
-    const joined = read !== undefined
-    if (read === undefined) {
-      read = this.#stack.readRemote(remote, key, budget)
+    const form = this.#stack.forms.of(call.codec)
+    const joinable = this.#flights.read(key)
+    let answer: RemoteAnswer
+    if (joinable?.form === form) {
+      const joinedAt = this.#clock.monotonic()
+      answer = await joinable.answer
+      budget.spend(this.#clock.monotonic() - joinedAt)
+    } else {
+      const read = { form, answer: this.#stack.readRemote(remote, key, form, budget) }
       this.#flights.offerRead(key, read)
-      const offered = read
-      void read.then(() => this.#flights.withdrawRead(key, offered))
+      answer = await read.answer
+      this.#flights.withdrawRead(key, read)
     }
-    const askedAt = this.#clock.monotonic()
-    const answer = await read
-    if (joined) budget.spend(this.#clock.monotonic() - askedAt)
     if (answer.kind === 'value') {
       this.#counters.hit++
       this.#counters.remoteHit++

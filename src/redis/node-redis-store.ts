@@ -143,10 +143,12 @@ class NodeRedisStore implements RemoteStore {
   readonly #onError = (): void => this.#commands.revoke()
 }
 
+/** A key whose PTTL is 0 is there until the millisecond is over: to every command, so to us. */
+const LEAST_LIFE = 0.001
+
 function toRead(value: unknown, pttl: unknown): RemoteRead | undefined {
   if (!(value instanceof Uint8Array) || typeof pttl !== 'number') return undefined
-  // A server that expires lazily may still hold a value whose life is over.
-  if (pttl === 0 || pttl === -2) return undefined
+  const ttlLeft = pttl === -1 ? Number.POSITIVE_INFINITY : Math.max(pttl, LEAST_LIFE)
   // Copied: the client's Buffer is a view of what the socket received.
-  return { bytes: new Uint8Array(value), ttlLeft: pttl === -1 ? Number.POSITIVE_INFINITY : pttl }
+  return { bytes: new Uint8Array(value), ttlLeft }
 }

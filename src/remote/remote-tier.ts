@@ -1,11 +1,12 @@
+import { Sequence } from '../flight/sequence.ts'
 import type { Clock } from '../model/clock.ts'
 import { CacheRemoteError, type RemoteOperation } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote-store.ts'
 
 /**
- * The time that all remote work of one call may take together. Time spent elsewhere, in a loader or
- * waiting for a turn, is not counted.
+ * The time that all remote work of one call may take together, waiting for a turn to write included.
+ * Time spent in a loader is not counted.
  */
 export class Budget {
   #left: number
@@ -41,6 +42,7 @@ export class RemoteTier {
   readonly #timeout: number
   readonly #clock: Clock
   readonly #counters: Counters
+  readonly #writes = new Sequence()
   #closed = false
 
   /** @param timeout Milliseconds for all remote work of one call. */
@@ -108,7 +110,11 @@ export class RemoteTier {
     return new Promise((resolve) => this.#clock.setTimer(ms, resolve))
   }
 
-  /** Calls the store in the same turn, so that what a ticket said a moment ago still holds. */
+  /**
+   * Calls the store in the same turn of the event loop, so that what a ticket said a moment ago still
+   * holds; a write waits until those before it on its key have settled, and is not sent any more if
+   * its time is over by then.
+   */
   #guard<T>(
     operation: RemoteOperation,
     key: string | undefined,
@@ -121,31 +127,46 @@ export class RemoteTier {
         if (operation !== 'ping') this.#counters.remoteErrors++
         reject(new CacheRemoteError(operation, reason, { key, cause }))
       }
-      if (budget.left <= 0) {
-        fail('no time was left for it, it was not sent')
+      if (this.#closed || budget.left <= 0) {
+        fail(`${this.#closed ? 'the cache is closed' : 'no time was left for it'}, it was not sent`)
         return
       }
       const startedAt = this.#clock.monotonic()
       let settled = false
-      const timer = this.#clock.setTimer(budget.left, () => {
-        if (settle()) fail(`no answer within remoteTimeout (${this.#timeout} ms)`)
-      })
+      let endTurn = (): void => undefined
       const settle = () => {
         if (settled) return false
         settled = true
         timer.cancel()
         budget.spend(this.#clock.monotonic() - startedAt)
+        endTurn()
         return true
       }
-      started(call).then(
-        (result) => {
-          this.#clock.observe?.()
-          if (settle()) resolve(result)
-        },
-        (cause: unknown) => {
-          if (settle()) fail(cause instanceof Error ? cause.message : String(cause), cause)
-        },
-      )
+      const timer = this.#clock.setTimer(budget.left, () => {
+        if (settle()) fail(`no answer within remoteTimeout (${this.#timeout} ms)`)
+      })
+      const send = () => {
+        started(call).then(
+          (result) => {
+            this.#clock.observe?.()
+            if (settle()) resolve(result)
+          },
+          (cause: unknown) => {
+            if (settle()) fail(cause instanceof Error ? cause.message : String(cause), cause)
+          },
+        )
+      }
+      if (key === undefined || operation === 'get') {
+        send()
+        return
+      }
+      this.#writes.run(key, () => {
+        if (settled) return Promise.resolve()
+        send()
+        return new Promise((resolve) => {
+          endTurn = resolve
+        })
+      })
     })
   }
 }

@@ -13,13 +13,15 @@ async function winners(attempt: (caller: number) => Promise<boolean>): Promise<n
   return callers.filter((caller) => took[caller])
 }
 
+/** Each attempt that fails is another caller's success, of which there are few. */
 async function addOne(store: RemoteStore, key: string): Promise<void> {
-  for (;;) {
+  for (let attempt = 0; attempt < CALLERS; attempt++) {
     const read = await store.get(key)
     assert.ok(read !== undefined)
     const next = bytesOf(String(Number(Buffer.from(read.bytes).toString()) + 1))
     if (await store.compareAndSet(key, read.bytes, next, MINUTE)) return
   }
+  assert.fail('compareAndSet with the bytes just read keeps failing')
 }
 
 /** Conditional writes, and that no two callers win where one may. */

@@ -1,5 +1,4 @@
 import type { Change, Ticket } from '../flight/flights.ts'
-import { Sequence } from '../flight/sequence.ts'
 import type { LocalTier } from '../local/local-tier.ts'
 import type { Clock } from '../model/clock.ts'
 import { NOT_FOUND } from '../model/entry.ts'
@@ -9,6 +8,7 @@ import type { RemoteRead } from '../remote/remote-store.ts'
 import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { Formed, ValueForm } from './value-form.ts'
+import type { ValueForms } from './value-forms.ts'
 
 const random = Math.random
 
@@ -55,36 +55,40 @@ export type FillOutcome = 'took' | 'fenced' | 'refused' | 'unknown'
 export class TierStack {
   readonly local: LocalTier | undefined
   readonly remote: RemoteTier | undefined
-  readonly form: ValueForm
+  readonly forms: ValueForms
   readonly #policy: Policy
   readonly #clock: Clock
   readonly #counters: Counters
-  readonly #writes = new Sequence()
 
   constructor(parts: {
     readonly local: LocalTier | undefined
     readonly remote: RemoteTier | undefined
-    readonly form: ValueForm
+    readonly forms: ValueForms
     readonly policy: Policy
     readonly clock: Clock
     readonly counters: Counters
   }) {
     this.local = parts.local
     this.remote = parts.remote
-    this.form = parts.form
+    this.forms = parts.forms
     this.#policy = parts.policy
     this.#clock = parts.clock
     this.#counters = parts.counters
   }
 
   /** Reads the remote. Never rejects: what failed is in the answer. */
-  async readRemote(remote: RemoteTier, key: string, budget: Budget): Promise<RemoteAnswer> {
+  async readRemote(
+    remote: RemoteTier,
+    key: string,
+    form: ValueForm,
+    budget: Budget,
+  ): Promise<RemoteAnswer> {
     const askedAt = this.#clock.now()
     try {
       const read = await remote.get(key, budget)
       if (read === undefined) return { kind: 'miss' }
       if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
-      return this.#decoded(key, read, askedAt)
+      return this.#decoded(key, form, read, askedAt)
     } catch (error) {
       return { kind: 'error', error: error as CacheRemoteError }
     }
@@ -116,18 +120,15 @@ export class TierStack {
     budget: Budget,
     ticket: Ticket,
   ): Promise<FillOutcome> {
+    if (!ticket.mayStore()) return 'fenced'
     const bytes = bytesOf(formed)
     const ttl = this.#remoteLife(formed.kept, lives)
-    let sentAt = 0
-    const send = () => {
-      sentAt = this.#clock.now()
-      return remote.fill(key, expected, bytes, ttl, budget)
-    }
+    const sentAt = this.#clock.now()
     let outcome: FillOutcome
     try {
       // A change that begins while this waits for its turn gets the turn after it, and prevails.
-      const took = ticket.mayStore() ? await this.#writes.run(key, send) : undefined
-      outcome = took === undefined ? 'fenced' : took ? 'took' : 'refused'
+      const took = await remote.fill(key, expected, bytes, ttl, budget)
+      outcome = took ? 'took' : 'refused'
     } catch {
       outcome = 'unknown'
     }
@@ -170,14 +171,10 @@ export class TierStack {
   ): Promise<boolean> {
     const bytes = bytesOf(formed)
     const ttl = this.#remoteLife(formed.kept, lives)
-    const budget = remote.budget()
-    let sentAt = 0
+    const sentAt = this.#clock.now()
     let took = false
     try {
-      took = await this.#writes.run(key, () => {
-        sentAt = this.#clock.now()
-        return remote.set(key, bytes, { ttl, when }, budget)
-      })
+      took = await remote.set(key, bytes, { ttl, when }, remote.budget())
     } finally {
       if (took && !lives.skipLocal && change.alone()) {
         const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
@@ -201,13 +198,12 @@ export class TierStack {
    * @throws CacheRemoteError
    */
   async erase(remote: RemoteTier, key: string): Promise<boolean> {
-    const budget = remote.budget()
-    return (await this.#writes.run(key, () => remote.delete(key, budget))) > 0
+    return (await remote.delete(key, remote.budget())) > 0
   }
 
-  #decoded(key: string, read: RemoteRead, askedAt: number): RemoteAnswer {
+  #decoded(key: string, form: ValueForm, read: RemoteRead, askedAt: number): RemoteAnswer {
     try {
-      const kept = this.form.read(key, read.bytes)
+      const kept = form.read(key, read.bytes)
       return { kind: 'value', kept, askedAt, ttlLeft: read.ttlLeft }
     } catch (error) {
       this.#counters.decodeFailures++

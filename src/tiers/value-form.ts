@@ -31,7 +31,10 @@ export class ValueForm {
   readonly #keeper: Keeper
   readonly #copy: ((value: unknown) => unknown) | undefined
 
-  /** @param copy Takes a caller's value into keeping where there is no codec. */
+  /**
+   * @param codec `undefined`: values never become bytes.
+   * @param copy Takes a caller's value into keeping where there is no codec.
+   */
   constructor(
     codec: Codec | undefined,
     keeper: Keeper,
@@ -80,11 +83,6 @@ export class ValueForm {
     if (this.#codec === undefined) throw new Error('a cache without a codec has no remote tier')
     const value = decodePayload(this.#codec, key, bytes)
     return value === NOT_FOUND ? NOT_FOUND : this.#keeper.keep(value, bytes)
-  }
-
-  /** What one caller gets; `null` where the record is known not to exist. */
-  give(kept: unknown): unknown {
-    return kept === NOT_FOUND ? null : this.#keeper.give(kept)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Codec } from '../codec/codec.ts'
 import type { Change, Flights } from '../flight/flights.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
@@ -8,6 +9,8 @@ export interface SetCall extends Lives {
   readonly skipLocal: boolean
   readonly skipRemote: boolean
   readonly when: 'absent' | 'present' | undefined
+  /** `undefined`: the cache's. */
+  readonly codec: Codec | undefined
 }
 
 /** Changing what the tiers hold. Every change is made known to the flights of its key. */
@@ -28,7 +31,7 @@ export class WritePath {
    * @throws CacheRemoteError: the remote did not take it, or nobody knows; local is left without it.
    */
   async set(key: string, value: unknown, call: SetCall): Promise<boolean> {
-    const formed = this.#formed(key, value)
+    const formed = this.#formed(key, value, call.codec)
     const change = this.#flights.change(key)
     try {
       const remote = call.skipRemote ? undefined : this.#stack.remote
@@ -67,12 +70,13 @@ export class WritePath {
     this.#stack.local?.clear()
   }
 
-  #formed(key: string, value: unknown): Formed {
+  #formed(key: string, value: unknown, codec: Codec | undefined): Formed {
     if (value === null) return FORMED_NOT_FOUND
-    const formed = this.#stack.form.form(key, value)
+    const form = this.#stack.forms.of(codec)
+    const formed = form.form(key, value)
     if (!formed.reserved) return formed
     throw new CacheEncodeError(
-      this.#stack.form.codecName,
+      form.codecName,
       '$',
       'its bytes would read back as "not found". Store it inside an object, or with another codec',
       { key },

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import { MOST_KEYS } from '../../src/redis/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
+import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
 import { startRedisServer } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
@@ -18,6 +19,26 @@ async function connected(url: string, options: Parameters<typeof createClient>[0
   client.on('error', () => {})
   await client.connect()
   return client
+}
+
+for (const RESP of [2, 3] as const) {
+  remoteStoreConformance({
+    name: `node-redis over RESP${RESP}`,
+    endlessLives: true,
+    create: async () => {
+      const client = await connected(inject('redisUrl'), { RESP })
+      return {
+        store: nodeRedis(client),
+        writeWithoutExpiry: async (key, value) => {
+          await client.set(key, Buffer.from(value))
+        },
+        endsOnClose: true,
+        dispose: async () => client.destroy(),
+      }
+    },
+    describe,
+    it,
+  })
 }
 
 describe('nodeRedis on a shared server', () => {

@@ -129,8 +129,10 @@ describe('the declarations', () => {
     const texts = packed.files
       .filter((file) => file.endsWith('.d.ts'))
       .map((file) => readFile(join(packed.consumer, 'node_modules/jetcache-ts', file), 'utf8'))
+    const form =
+      /(?:^(?:import|export) [\w ]*(?:\{[^}]*\}|\*[\w ]*)? ?from |import\()['"]([^'".][^'"]*)['"]/gm
     const foreign = (await Promise.all(texts)).flatMap((text) =>
-      [...text.matchAll(/(?:from|import\()\s*['"]([^'".][^'"]*)['"]/g)].map((match) => match[1]),
+      [...text.matchAll(form)].map((match) => match[1]),
     )
     expect(foreign.filter((specifier) => !specifier?.startsWith('node:'))).toEqual([])
   })

@@ -77,7 +77,7 @@ export async function runTool(tool: string, args: readonly string[], cwd = root)
     return stdout
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
-    throw new Error(`${tool} failed:\n${stdout}${stderr}`, { cause: error })
+    throw new Error(`${tool} failed:\n${stdout}${stderr}`)
   }
 }
 

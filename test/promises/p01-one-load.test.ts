@@ -102,7 +102,8 @@ describe.each(NAMED_CELLS)('P1 in one process: %s', (_, cell) => {
       const old = await loader.run(0)
       const changing = change === 'set' ? cache.set(key, 'set') : cache.delete(key)
       // Asks neither tier, so that it cannot be answered by what `set` stores meanwhile.
-      const options = cell.tiers === 'local' ? { skipLocal: true } : { skipRemote: true, skipLocal: true }
+      const options =
+        cell.tiers === 'local' ? { skipLocal: true } : { skipRemote: true, skipLocal: true }
       const after = crowd(5, () => cache.once(key, loader.load, options))
       const renewed = await loader.run(1)
       old.resolve('loaded before')

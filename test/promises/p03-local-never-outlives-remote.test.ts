@@ -109,7 +109,9 @@ describe('the local copy of a value read from the remote', () => {
     })
     const cache = createCache({
       local: lru({ maxEntries: 10 }),
-      remote: faultyRemote(remote, { gate: async (_, __, at) => (at === 'after' ? held : undefined) }),
+      remote: faultyRemote(remote, {
+        gate: async (_, __, at) => (at === 'after' ? held : undefined),
+      }),
       clock,
       remoteTimeout: '1h',
     })
@@ -140,7 +142,9 @@ describe('the local copy of a value read from the remote', () => {
   })
 
   it('of a placeholder without expiry lives for notFound.ttl', async () => {
-    const { clock, remote, cache } = parts({ settings: { notFound: { ttl: '30s', jitterRatio: 0 } } })
+    const { clock, remote, cache } = parts({
+      settings: { notFound: { ttl: '30s', jitterRatio: 0 } },
+    })
     remote.plant(KEY, Buffer.from('*'))
     await cache.get(KEY)
     clock.advance(29_999)
@@ -376,17 +380,20 @@ describe('a wall clock that is set', () => {
     }
   }
 
-  it.each([10, 900, 60_000, DAY])('back by %d ms lengthens a life by a second at most', async (step) => {
-    const { clock, remote, cache } = parts({ clockOf: steady })
-    remote.plant(KEY, BYTES, 10_000)
-    await cache.get(KEY)
-    clock.advance(5000)
-    clock.stepWall(-step)
-    clock.advance(4999)
-    expect(cache.peek(KEY)).toEqual(VALUE)
-    clock.advance(1001)
-    expect(cache.peek(KEY)).toBeUndefined()
-  })
+  it.each([10, 900, 60_000, DAY])(
+    'back by %d ms lengthens a life by a second at most',
+    async (step) => {
+      const { clock, remote, cache } = parts({ clockOf: steady })
+      remote.plant(KEY, BYTES, 10_000)
+      await cache.get(KEY)
+      clock.advance(5000)
+      clock.stepWall(-step)
+      clock.advance(4999)
+      expect(cache.peek(KEY)).toEqual(VALUE)
+      clock.advance(1001)
+      expect(cache.peek(KEY)).toBeUndefined()
+    },
+  )
 
   it('back while the remote was asked lengthens nothing', async () => {
     let step = 0

@@ -10,7 +10,11 @@ import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 const neverCalled = () => Promise.reject(new Error('the loader was called'))
 
 /** Of JSON's kinds, so that it is the same with either codec. */
-const makeOrder = () => ({ id: 1, lines: [{ sku: 'a', tags: ['x'] }], ship: { to: { city: 'Oslo' } } })
+const makeOrder = () => ({
+  id: 1,
+  lines: [{ sku: 'a', tags: ['x'] }],
+  ship: { to: { city: 'Oslo' } },
+})
 type Order = ReturnType<typeof makeOrder>
 
 /** Changes a value in every way there is. */
@@ -32,13 +36,13 @@ async function readers(cache: Cache, key: string): Promise<(Order | undefined)[]
     await cache.get<Order>(key),
     await cache.get<Order>(key),
     await cache.getOrThrow<Order>(key),
-    valueOf(await cache.lookup<Order>(key)),
-    valueOf(await cache.lookup<Order>(key)),
+    hitOf(await cache.lookup<Order>(key)),
+    hitOf(await cache.lookup<Order>(key)),
     ...(cache.type === 'remote' ? [] : [cache.peek<Order>(key), cache.peek<Order>(key)]),
   ]
 }
 
-function valueOf(found: Awaited<ReturnType<Cache['lookup']>>): Order | undefined {
+function hitOf(found: Awaited<ReturnType<Cache['lookup']>>): Order | undefined {
   return found.status === 'hit' ? (found.value as Order) : undefined
 }
 

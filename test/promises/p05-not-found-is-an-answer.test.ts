@@ -68,7 +68,10 @@ describe.each(NAMED_CELLS)('P5, %s', (_, cell) => {
       await cache.once(key, () => null, ttl === undefined ? {} : { ttl, localTtl: '2h' })
       const most = ttl === '10s' ? 10_000 : 30_000
       const local = await cache.lookup(key)
-      expect(local).toMatchObject({ status: 'absent', tier: cell.tiers === 'remote' ? 'remote' : 'local' })
+      expect(local).toMatchObject({
+        status: 'absent',
+        tier: cell.tiers === 'remote' ? 'remote' : 'local',
+      })
       expect('ttlLeft' in local && local.ttlLeft).toBeLessThanOrEqual(most)
       if (world.remote === undefined) return
       const stored = await world.remote.get(key)
@@ -89,23 +92,26 @@ describe.each(NAMED_CELLS)('P5, %s', (_, cell) => {
     expect(stored?.ttlLeft).toBeLessThanOrEqual(30_000)
   })
 
-  it.each([0, '', false, '*', 42, 'a nil inside: ok'])('%j is a value in every tier', async (value) => {
-    const cache = world.open()
-    const [loaded, set] = [world.key(`loaded ${value}`), world.key(`set ${value}`)]
-    expect(await cache.once<unknown>(loaded, async () => value)).toBe(value)
-    await cache.set(set, value)
-    for (const key of [loaded, set]) {
-      expect(await cache.lookup(key)).toMatchObject({ status: 'hit', value })
-      expect(await cache.exists(key)).toBe(true)
-      expect(await cache.once<unknown>(key, neverLoads)).toBe(value)
-      if (world.remote === undefined) continue
-      const other = world.open()
-      expect(await other.lookup(key)).toMatchObject({ status: 'hit', value, tier: 'remote' })
-      expect(await other.once<unknown>(key, neverLoads)).toBe(value)
-      expect((await world.remote.get(key))?.bytes).not.toEqual(ASTERISK)
-    }
-    expect(cache.stats().uncacheable).toBe(0)
-  })
+  it.each([0, '', false, '*', 42, 'a nil inside: ok'])(
+    '%j is a value in every tier',
+    async (value) => {
+      const cache = world.open()
+      const [loaded, set] = [world.key(`loaded ${value}`), world.key(`set ${value}`)]
+      expect(await cache.once<unknown>(loaded, async () => value)).toBe(value)
+      await cache.set(set, value)
+      for (const key of [loaded, set]) {
+        expect(await cache.lookup(key)).toMatchObject({ status: 'hit', value })
+        expect(await cache.exists(key)).toBe(true)
+        expect(await cache.once<unknown>(key, neverLoads)).toBe(value)
+        if (world.remote === undefined) continue
+        const other = world.open()
+        expect(await other.lookup(key)).toMatchObject({ status: 'hit', value, tier: 'remote' })
+        expect(await other.once<unknown>(key, neverLoads)).toBe(value)
+        expect((await world.remote.get(key))?.bytes).not.toEqual(ASTERISK)
+      }
+      expect(cache.stats().uncacheable).toBe(0)
+    },
+  )
 
   it('an error that is not recognised is an error, and is not remembered', async () => {
     const cache = world.open({ notFound: { error: NoRecord } })
@@ -245,7 +251,10 @@ describe('P5, the life of a placeholder to the millisecond', () => {
   })
 
   it('is spread by notFound.jitterRatio and by nothing else', async () => {
-    const { cache, remote } = open({ jitterRatio: 0.9, notFound: { ttl: 10_000, jitterRatio: 0.2 } })
+    const { cache, remote } = open({
+      jitterRatio: 0.9,
+      notFound: { ttl: 10_000, jitterRatio: 0.2 },
+    })
     for (let i = 0; i < 200; i++) await cache.once(`k${i}`, () => null)
     const lives = remote.entries().map(([, { ttlLeft }]) => ttlLeft)
     expect(Math.max(...lives)).toBeLessThanOrEqual(10_000)

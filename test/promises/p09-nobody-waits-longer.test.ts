@@ -98,9 +98,9 @@ describe.each(NAMED_CELLS)('P9, leaving by signal: %s', (_, cell) => {
       else if (run.context.key === world.key('answered')) run.resolve('yes')
     }
     leaving.abort('gone')
-    expect((await Promise.allSettled([answered, failed, left])).map(({ status }) => status)).toEqual(
-      ['fulfilled', 'rejected', 'rejected'],
-    )
+    expect(
+      (await Promise.allSettled([answered, failed, left])).map(({ status }) => status),
+    ).toEqual(['fulfilled', 'rejected', 'rejected'])
     await cache.once(world.key('answered'), loader.load, { signal })
     expect([listenersOf(signal), listenersOf(leaving.signal)]).toEqual([0, 0])
   })
@@ -186,6 +186,23 @@ describe('P9, leaving while the remote is asked', () => {
     leaving.abort('gone')
     await expect(call).rejects.toBe('gone')
     await clock.advanceAsync(10_000)
+    expect(cache.peek('k')).toBeUndefined()
+  })
+})
+
+describe('P9, a load that its last caller has left', () => {
+  it('stores nothing either if its fill was waiting for its turn', async () => {
+    const { cache, clock, asked } = open({ remoteTimeout: '1s' }, ['compareAndSet'])
+    for (const value of ['first', 'second']) {
+      const leaving = new AbortController()
+      const call = cache.once('k', () => value, { signal: leaving.signal })
+      await clock.advanceAsync(10)
+      leaving.abort('gone')
+      await expect(call).rejects.toBe('gone')
+    }
+    await clock.advanceAsync(10_000)
+    // The first was on its way before its caller left; the second never was.
+    expect(asked.filter((operation) => operation === 'compareAndSet')).toHaveLength(1)
     expect(cache.peek('k')).toBeUndefined()
   })
 })

@@ -204,23 +204,33 @@ describe('what Go writes', () => {
   })
 
   it('has interned strings, which are read where their fields are named', () => {
+    // []Row{City, Land string `msgpack:",intern"`; N int64; Note string} by msgpack v5.4.1.
+    const rows =
+      '9584a463697479a64265726c696ea46c616e64a24445a16ed30000000000000001a46e6f7465d4800084a463697479' +
+      'd48000a46c616e64a3444555a16ed31000000000000000a46e6f7465a17884a463697479a55061726973a46c616e64' +
+      'a3465241a16ed30000000000000003a46e6f7465d4800284a463697479a0a46c616e64d48002a16ed3000000000000' +
+      '0003a46e6f7465d4800184a463697479a463697479a46c616e64a46e6f7465a16ed30000000000000003d48005a000'
     const reader = msgpack({ internedFields: ['city', 'land'] })
-    const berlin = 'a462 65726c'.replaceAll(' ', '')
-    const rows = Buffer.from(
-      `93 82a463697479${'a44265726c'}a46c616e64a2${'4445'} 82a463697479d48000a46c616e64a3${'444555'} 82a463697479d580${'0001'}a46c616e64d68000000000 00`.replaceAll(
-        ' ',
-        '',
-      ),
-      'hex',
-    )
-    expect(berlin.length).toBe(10)
-    expect(reader.decode(rows)).toEqual([
-      { city: 'Berl', land: 'DE' },
-      { city: 'Berl', land: 'DEU' },
-      { city: 'DEU', land: 'Berl' },
+    expect(reader.decode(Buffer.from(rows, 'hex'))).toEqual([
+      { city: 'Berlin', land: 'DE', n: 1, note: 'Berlin' },
+      { city: 'Berlin', land: 'DEU', n: 2n ** 60n, note: 'x' },
+      { city: 'Paris', land: 'FRA', n: 3, note: 'Paris' },
+      { city: '', land: 'Paris', n: 3, note: 'DEU' },
+      { city: 'city', land: 'note', n: 3, note: '' },
     ])
-    expect(() => codec.decode(rows)).toThrow(/internedFields/)
+    expect(() => fromHex(rows)).toThrow(/internedFields/)
     expect(() => reader.decode(Buffer.from('d4800700', 'hex'))).toThrow(CacheDecodeError)
+  })
+
+  it.each([
+    ['a 2-byte number', `92 81a163a3616263 d580000000`],
+    ['a 4-byte number', `92 81a163a3616263 d6800000000000`],
+  ])('has interned strings with %s', (_, hex) => {
+    const reader = msgpack({ internedFields: ['c'] })
+    expect(reader.decode(Buffer.from(hex.replaceAll(' ', ''), 'hex'))).toEqual([
+      { c: 'abc' },
+      'abc',
+    ])
   })
 })
 

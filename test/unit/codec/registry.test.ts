@@ -1,34 +1,35 @@
 import { describe, expect, it } from 'vitest'
 import type { Codec } from '../../../src/codec/codec.ts'
 import { json } from '../../../src/codec/json.ts'
-import { resolveCodec } from '../../../src/codec/registry.ts'
+import { codecFinder } from '../../../src/codec/registry.ts'
 
 const own: Codec = { ...json(), name: 'own' }
 
 describe('the codec option', () => {
-  it('is msgpack when it is left out', () => {
-    expect(resolveCodec(undefined, undefined).name).toBe('msgpack')
-  })
-
   it('takes the built-in names', () => {
-    expect(resolveCodec('msgpack', {}).name).toBe('msgpack')
-    expect(resolveCodec('json', undefined).name).toBe('json')
+    expect(codecFinder({})('msgpack').name).toBe('msgpack')
+    expect(codecFinder(undefined)('json').name).toBe('json')
   })
 
   it('takes a registered name, and a codec as it is', () => {
-    expect(resolveCodec('mine', { mine: own })).toBe(own)
-    expect(resolveCodec(own, undefined)).toBe(own)
+    expect(codecFinder({ mine: own })('mine')).toBe(own)
+    expect(codecFinder(undefined)(own)).toBe(own)
+  })
+
+  it('gives one codec for one name, so that its scratch memory exists once', () => {
+    const find = codecFinder(undefined)
+    expect(find('msgpack')).toBe(find('msgpack'))
   })
 
   it('names what there is when a name is unknown', () => {
-    expect(() => resolveCodec('sonic', { mine: own })).toThrow(
+    expect(() => codecFinder({ mine: own })('sonic')).toThrow(
       /codec "sonic" is not registered\. There is .*"msgpack".*"json".*"mine"/,
     )
-    expect(() => resolveCodec('toString', {})).toThrow(/not registered/)
+    expect(() => codecFinder({})('toString')).toThrow(/not registered/)
   })
 
   it('refuses a codec that redefines a built-in name, used or not', () => {
-    expect(() => resolveCodec(undefined, { json: own })).toThrow(/must not redefine .*"json"/)
+    expect(() => codecFinder({ json: own })).toThrow(/must not redefine .*"json"/)
   })
 
   it.each<[string, unknown, RegExp]>([
@@ -45,19 +46,17 @@ describe('the codec option', () => {
       /codec\.emptyIsNotFound/,
     ],
   ])('refuses %s', (_, codec, message) => {
-    expect(() => resolveCodec(codec as Codec, undefined)).toThrow(message)
+    expect(() => codecFinder(undefined)(codec as Codec)).toThrow(message)
   })
 
   it('refuses registered codecs that are none, used or not', () => {
     const broken = { mine: { name: 'mine' } } as unknown as Record<string, Codec>
-    expect(() => resolveCodec('json', broken)).toThrow(/codecs\["mine"\]\.encode must be/)
-    expect(() => resolveCodec('json', [] as unknown as Record<string, Codec>)).toThrow(
-      /codecs must be/,
-    )
+    expect(() => codecFinder(broken)).toThrow(/codecs\["mine"\]\.encode must be/)
+    expect(() => codecFinder([] as unknown as Record<string, Codec>)).toThrow(/codecs must be/)
   })
 
   it('errors carry the option code', () => {
-    expect(() => resolveCodec('x', undefined)).toThrow(
+    expect(() => codecFinder(undefined)('x')).toThrow(
       expect.objectContaining({ name: 'TypeError', code: 'CACHE_OPTION' }) as Error,
     )
   })

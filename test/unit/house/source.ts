@@ -33,7 +33,8 @@ export interface Import {
   readonly line: number
 }
 
-const STATEMENT = /^(?:import|export)\b([^'"`;=]*?)\bfrom\s*['"]([^'"]+)['"]/gm
+const STATEMENT =
+  /^(?:import|export)\s+((?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+))\s+from\s*['"]([^'"]+)['"]/gm
 const BARE = /^import\s*()['"]([^'"]+)['"]/gm
 const DYNAMIC = /\bimport\s*\(()\s*['"]([^'"]+)['"]/g
 

@@ -22,8 +22,16 @@ const OURS: readonly (readonly [string, string, Error])[] = [
   ['CacheNotFoundError', 'CACHE_NOT_FOUND', new CacheNotFoundError('k', cause)],
   ['CacheRemoteError', 'CACHE_REMOTE', new CacheRemoteError('set', 'gone', { key: 'k', cause })],
   ['CacheLoadTimeoutError', 'CACHE_LOAD_TIMEOUT', new CacheLoadTimeoutError('k', 5)],
-  ['CacheEncodeError', 'CACHE_ENCODE', new CacheEncodeError('json', '$.a', 'a bigint', { key: 'k' })],
-  ['CacheDecodeError', 'CACHE_DECODE', new CacheDecodeError('json', 'cut off', { key: 'k', cause })],
+  [
+    'CacheEncodeError',
+    'CACHE_ENCODE',
+    new CacheEncodeError('json', '$.a', 'a bigint', { key: 'k' }),
+  ],
+  [
+    'CacheDecodeError',
+    'CACHE_DECODE',
+    new CacheDecodeError('json', 'cut off', { key: 'k', cause }),
+  ],
   ['CacheClosedError', 'CACHE_CLOSED', new CacheClosedError()],
   ['TypeError', 'CACHE_OPTION', optionTypeError('ttl must be x', 'Do y.')],
   ['RangeError', 'CACHE_OPTION', optionRangeError('ttl must be x', 'Do y.')],

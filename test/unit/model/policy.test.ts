@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { jittered } from '../../../src/model/policy.ts'
 
 const randoms = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
-const ttls = fc.oneof(fc.integer({ min: 1, max: 1000 }), fc.integer({ min: 1, max: 315_360_000_000 }))
+const ttls = fc.oneof(
+  fc.integer({ min: 1, max: 1000 }),
+  fc.integer({ min: 1, max: 315_360_000_000 }),
+)
 
 describe('jittered', () => {
   it('gives whole milliseconds from (1 - ratio) of the ttl to the ttl, at most 10 s less', () => {

@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest'
+import { CacheRemoteError } from '../../../src/model/errors.ts'
+import { Budget, RemoteTier } from '../../../src/remote/remote-tier.ts'
+import { newCounters } from '../../../src/stats/counters.ts'
+import {
+  type Fault,
+  type FaultyRemoteOptions,
+  faultyRemote,
+} from '../../../src/testing/faulty-remote.ts'
+import { manualClock } from '../../../src/testing/manual-clock.ts'
+import { memoryRemote } from '../../../src/testing/memory-remote.ts'
+
+function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']) {
+  const clock = manualClock()
+  let observed = 0
+  const observing = {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    setTimer: clock.setTimer.bind(clock),
+    observe: () => {
+      observed++
+    },
+  }
+  const memory = memoryRemote({ clock })
+  const switches: { fault: Fault | 'none'; asked: number } = { fault, asked: 0 }
+  const store = faultyRemote(memory, {
+    script: () => {
+      switches.asked++
+      return switches.fault
+    },
+    gate,
+  })
+  const counters = newCounters()
+  const tier = new RemoteTier(store, 100, observing, counters)
+  return { clock, memory, switches, counters, tier, observed: () => observed }
+}
+
+const BYTES = Uint8Array.of(1, 2, 3)
+
+describe('A budget', () => {
+  it('is shared by operations that come one after the other', async () => {
+    const { tier, clock } = open('none', (_operation, _keys, moment) =>
+      moment === 'before'
+        ? new Promise((resolve) => void clock.setTimer(30, resolve))
+        : Promise.resolve(),
+    )
+    const budget = tier.budget()
+    for (const left of [70, 40, 10]) {
+      const read = tier.get('k', budget)
+      await clock.advanceAsync(30)
+      await read
+      expect(budget.left).toBe(left)
+    }
+    const late = tier.get('k', budget)
+    late.catch(() => undefined)
+    await clock.advanceAsync(10)
+    await expect(late).rejects.toBeInstanceOf(CacheRemoteError)
+    expect(budget.left).toBe(0)
+  })
+
+  it('that is used up sends nothing more', async () => {
+    const { tier, switches, counters } = open()
+    const budget = new Budget(10)
+    budget.spend(10)
+    await expect(tier.delete('k', budget)).rejects.toMatchObject({
+      code: 'CACHE_REMOTE',
+      operation: 'delete',
+      key: 'k',
+      message: expect.stringContaining('not sent'),
+    })
+    expect([switches.asked, counters.remoteErrors]).toEqual([0, 1])
+  })
+
+  it('counts on the monotonic clock: setting the wall clock changes nothing', async () => {
+    const { tier, clock } = open('hang')
+    const read = tier.get('k', tier.budget())
+    let state = 'pending'
+    read.catch(() => {
+      state = 'rejected'
+    })
+    clock.stepWall(3_600_000)
+    await clock.advanceAsync(99)
+    expect(state).toBe('pending')
+    clock.stepWall(-7_200_000)
+    await clock.advanceAsync(1)
+    expect(state).toBe('rejected')
+  })
+})
+
+describe('The remote tier', () => {
+  it('calls the store in the turn of its own call', () => {
+    const { tier, switches } = open()
+    void tier.get('k', tier.budget())
+    expect(switches.asked).toBe(1)
+  })
+
+  it('hands values through as they are', async () => {
+    const { tier, memory } = open()
+    const budget = tier.budget()
+    expect(await tier.get('k', budget)).toBeUndefined()
+    expect(await tier.fill('k', undefined, BYTES, 1000, budget)).toBe(true)
+    expect(await tier.fill('k', undefined, BYTES, 1000, budget)).toBe(false)
+    expect(await tier.get('k', budget)).toEqual({ bytes: BYTES, ttlLeft: 1000 })
+    expect(await tier.set('k', BYTES, { ttl: 500, when: 'absent' }, budget)).toBe(false)
+    expect(await tier.set('k', BYTES, { ttl: 500 }, budget)).toBe(true)
+    expect(memory.peek('k')?.ttlLeft).toBe(500)
+    expect(await tier.delete('k', budget)).toBe(1)
+  })
+
+  it('gives each failure one type, with operation, key and the cause as it was', async () => {
+    const { tier, counters } = open('before')
+    const calls = {
+      get: () => tier.get('k', tier.budget()),
+      fill: () => tier.fill('k', undefined, BYTES, 1, tier.budget()),
+      set: () => tier.set('k', BYTES, { ttl: 1 }, tier.budget()),
+      delete: () => tier.delete('k', tier.budget()),
+    }
+    for (const [operation, call] of Object.entries(calls)) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'CACHE_REMOTE',
+        operation,
+        key: 'k',
+        cause: { message: expect.stringContaining('injected') },
+      })
+    }
+    expect(counters.remoteErrors).toBe(4)
+  })
+
+  it('cancels its timer when the store answers, and compares the clocks', async () => {
+    const { tier, clock, observed } = open()
+    await tier.get('k', tier.budget())
+    expect([clock.pendingTimers, observed()]).toEqual([0, 1])
+  })
+
+  it('an answer after the deadline is dropped without a trace', async () => {
+    let answer: (() => void) | undefined
+    const { tier, clock, counters } = open('none', (_operation, _keys, moment) =>
+      moment === 'after'
+        ? new Promise((resolve) => {
+            answer = resolve
+          })
+        : Promise.resolve(),
+    )
+    const budget = tier.budget()
+    const read = tier.get('k', budget)
+    read.catch(() => undefined)
+    await clock.advanceAsync(100)
+    await expect(read).rejects.toThrow('no answer within remoteTimeout (100 ms)')
+    await clock.advanceAsync(500)
+    answer?.()
+    await clock.advanceAsync(0)
+    expect([counters.remoteErrors, budget.left]).toEqual([1, 0])
+  })
+
+  it('is ready as soon as the store answers a ping; pings that fail are no errors', async () => {
+    const { tier, clock, switches, counters } = open('before')
+    const ready = tier.ready(10_000)
+    await clock.advanceAsync(120)
+    expect(switches.asked).toBe(3)
+    switches.fault = 'none'
+    await clock.advanceAsync(50)
+    expect(await ready).toBe(true)
+    expect(counters.remoteErrors).toBe(0)
+  })
+
+  it.each(['before', 'hang'] as const)(
+    'is not ready in time: a store that fails (%s)',
+    async (fault) => {
+      const { tier, clock } = open(fault)
+      let answer: boolean | undefined
+      void tier.ready(1000).then((ready) => {
+        answer = ready
+      })
+      await clock.advanceAsync(999)
+      expect(answer).toBeUndefined()
+      await clock.advanceAsync(1)
+      expect(answer).toBe(false)
+      expect(clock.pendingTimers).toBe(0)
+    },
+  )
+
+  it('asks nothing of the store once it is closed', async () => {
+    const { tier, switches } = open()
+    await tier.close()
+    await expect(tier.set('k', BYTES, { ttl: 1 }, tier.budget())).rejects.toThrow('not sent')
+    expect(await tier.ready(1000)).toBe(false)
+    expect(switches.asked).toBe(0)
+  })
+})
