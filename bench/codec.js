@@ -6,6 +6,7 @@ import { msgpack } from '../dist/codec/msgpack.js'
 import { compare, print } from './compare.js'
 import { large, small } from './objects.js'
 
+// Build first: npm run build (in the folder above).
 // Run with MSGPACKR_NATIVE_ACCELERATION_DISABLED=true for msgpackr without its native part.
 const { Packr } = createRequire(import.meta.url)('msgpackr')
 const isNative = process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED !== 'true'

@@ -1,8 +1,9 @@
 /**
- * Runs the contestants in turns, so that what slows the machine down for a while slows all of them,
- * and returns the median nanoseconds of one call of each.
+ * Runs the contestants in many short turns, so that what slows the machine down slows all of them,
+ * and returns the median nanoseconds of one call of each: CPU time, so that a busy neighbour does not
+ * count, of all threads, so that the collector's work does.
  */
-export function compare(contestants, { repetitions = 9, roundMs = 60 } = {}) {
+export function compare(contestants, { repetitions = 61, roundMs = 8 } = {}) {
   const names = Object.keys(contestants)
   const counts = new Map()
   const times = new Map(names.map((name) => [name, []]))
@@ -34,12 +35,13 @@ export function print(title, medians) {
 
 let sink
 function run(call, count) {
-  const from = performance.now()
+  const from = process.cpuUsage()
   for (let i = 0; i < count; i++) sink = call()
-  return performance.now() - from
+  const { user, system } = process.cpuUsage(from)
+  return (user + system) / 1000
 }
 
-function median(values) {
+export function median(values) {
   return values.toSorted((a, b) => a - b)[values.length >> 1]
 }
 

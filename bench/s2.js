@@ -1,3 +1,4 @@
+// Build first: npm run build (in the folder above).
 import { compressSync, uncompressSync } from 'snappy'
 import snappyjs from 'snappyjs'
 import { s2Decode } from '../dist/codec/s2-decode.js'

@@ -1,3 +1,4 @@
+// Build first: npm run build (in the folder above).
 import { msgpack } from '../dist/codec/msgpack.js'
 import { compare } from './compare.js'
 import { orders } from './objects.js'
@@ -18,7 +19,7 @@ for (const count of [1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128]) {
       decodeRaw: () => raw.decode(plain),
       decode: () => compressed.decode(block),
     },
-    { repetitions: 5, roundMs: 30 },
+    { repetitions: 31, roundMs: 5 },
   )
   const encode = times.get('encode') - times.get('encodeRaw')
   const decode = times.get('decode') - times.get('decodeRaw')

@@ -20,7 +20,14 @@ const plain = process.stdout.isTTY ? [] : ['--colors=off']
 const report = join(scratch, 'report.json')
 
 const stages = [
-  ...(only ? [] : [{ name: 'lint and format', start: () => npx('biome', ['ci', ...plain, '.']) }]),
+  ...(only
+    ? []
+    : [
+        {
+          name: 'lint and format',
+          start: () => npx('biome', ['ci', '--error-on-warnings', ...plain, '.']),
+        },
+      ]),
   ...(only ? [] : [{ name: 'types', start: () => npx('tsc', ['--noEmit']) }]),
   { name: 'redis', start: redis },
   { name: long ? 'long tests' : 'tests', start: tests },

@@ -5,7 +5,13 @@ import { type Clock, systemClock } from './model/clock.ts'
 import { type Duration, parseDuration } from './model/duration.ts'
 import { optionRangeError, optionTypeError, shown } from './model/errors.ts'
 import type { Policy } from './model/policy.ts'
-import { type AnyLoader, type GetCall, type LoaderContext, type OnceCall, PLAIN_CALL } from './read/call.ts'
+import {
+  type AnyLoader,
+  type GetCall,
+  type LoaderContext,
+  type OnceCall,
+  PLAIN_CALL,
+} from './read/call.ts'
 import type { RemoteStore } from './remote/remote-store.ts'
 import type { SetCall } from './write/write-path.ts'
 
@@ -160,10 +166,10 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   }
   if (local !== undefined) checkEngine(local)
   if (remote !== undefined) checkRemote(remote)
-  const { notFound = {} } = options
+  const { notFound = {}, codec: chosen = DEFAULTS.codec } = options
   checkNames(notFound, NOT_FOUND_NAMES, 'notFound')
   const codecs = codecFinder(options.codecs)
-  const codec = codecs(options.codec ?? DEFAULTS.codec)
+  const codec = codecs(chosen)
   return {
     name: nameOf(options.name),
     local,
@@ -197,18 +203,21 @@ export function resolveGet(options: GetOptions | undefined, codecs: CodecFinder)
 }
 
 /** @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) */
-export function resolveOnce<T>(
-  options: OnceOptions<T> | undefined,
-  codecs: CodecFinder,
-): OnceCall {
+export function resolveOnce<T>(options: OnceOptions<T> | undefined, codecs: CodecFinder): OnceCall {
   if (options === undefined) return PLAIN_CALL
   checkNames(options, ONCE_NAMES, 'once')
   const { ttl, cacheIf, signal } = options
   if (cacheIf !== undefined && typeof cacheIf !== 'function') {
-    throw optionTypeError(`cacheIf must be a function, but is ${shown(cacheIf)}`, 'Pass value => boolean.')
+    throw optionTypeError(
+      `cacheIf must be a function, but is ${shown(cacheIf)}`,
+      'Pass value => boolean.',
+    )
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw optionTypeError(`signal must be an AbortSignal, but is ${shown(signal)}`, 'Pass controller.signal.')
+    throw optionTypeError(
+      `signal must be an AbortSignal, but is ${shown(signal)}`,
+      'Pass controller.signal.',
+    )
   }
   return {
     skipLocal: flag(options.skipLocal, 'skipLocal'),
@@ -238,7 +247,10 @@ export function resolveSet(
   checkNames(options, SET_NAMES, 'set')
   const { when } = options
   if (when !== undefined && when !== 'absent' && when !== 'present') {
-    throw optionTypeError(`when must be 'absent' or 'present', but is ${shown(when)}`, 'Leave it out to write always.')
+    throw optionTypeError(
+      `when must be 'absent' or 'present', but is ${shown(when)}`,
+      'Leave it out to write always.',
+    )
   }
   const skipLocal = flag(options.skipLocal, 'skipLocal')
   const skipRemote = flag(options.skipRemote, 'skipRemote')
@@ -299,7 +311,12 @@ const SETTING_NAMES: NamesOf<CacheSettings & { local: unknown; remote: unknown }
   clock: true,
 }
 const NOT_FOUND_NAMES: NamesOf<NotFoundOptions> = { error: true, ttl: true, jitterRatio: true }
-const GET_NAMES: NamesOf<GetOptions> = { skipLocal: true, skipRemote: true, localTtl: true, codec: true }
+const GET_NAMES: NamesOf<GetOptions> = {
+  skipLocal: true,
+  skipRemote: true,
+  localTtl: true,
+  codec: true,
+}
 const ONCE_NAMES: NamesOf<OnceOptions<unknown>> = {
   ...GET_NAMES,
   ttl: true,
@@ -312,7 +329,10 @@ const TIMEOUT_NAMES = { timeout: true } as const
 
 function checkNames(options: unknown, names: Readonly<Record<string, true>>, call: string): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw optionTypeError(`options of ${call} must be an object, but are ${shown(options)}`, 'Pass an object.')
+    throw optionTypeError(
+      `options of ${call} must be an object, but are ${shown(options)}`,
+      'Pass an object.',
+    )
   }
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(names, name)) {
@@ -327,7 +347,10 @@ function checkNames(options: unknown, names: Readonly<Record<string, true>>, cal
 function nameOf(name: unknown): string {
   if (name === undefined) return DEFAULTS.name
   if (typeof name === 'string' && name !== '') return name
-  throw optionTypeError(`name must be a string with something in it, but is ${shown(name)}`, 'Name it after what it holds.')
+  throw optionTypeError(
+    `name must be a string with something in it, but is ${shown(name)}`,
+    'Name it after what it holds.',
+  )
 }
 
 function duration(value: Duration | undefined, name: string, byDefault: number): number {
@@ -341,16 +364,25 @@ function optionalDuration(value: Duration | undefined, name: string): number | u
 function flag(value: unknown, name: string): boolean {
   if (value === undefined) return false
   if (typeof value === 'boolean') return value
-  throw optionTypeError(`${name} must be true or false, but is ${shown(value)}`, 'Leave it out for false.')
+  throw optionTypeError(
+    `${name} must be true or false, but is ${shown(value)}`,
+    'Leave it out for false.',
+  )
 }
 
 function ratio(value: unknown, name: string): number {
   if (value === undefined) return DEFAULTS.jitterRatio
   if (typeof value !== 'number') {
-    throw optionTypeError(`${name} must be a number, but is ${shown(value)}`, 'Use a ratio such as 0.1.')
+    throw optionTypeError(
+      `${name} must be a number, but is ${shown(value)}`,
+      'Use a ratio such as 0.1.',
+    )
   }
   if (value >= 0 && value < 1) return value
-  throw optionRangeError(`${name} must be from 0 to below 1, but is ${value}`, 'Use a ratio such as 0.1, or 0 for none.')
+  throw optionRangeError(
+    `${name} must be from 0 to below 1, but is ${value}`,
+    'Use a ratio such as 0.1, or 0 for none.',
+  )
 }
 
 function checkEngine(local: unknown): void {

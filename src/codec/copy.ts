@@ -27,15 +27,15 @@ function copyArray(value: readonly unknown[]): unknown[] {
   return copy
 }
 
-/** A spread copies all properties at once, an own `__proto__` too; the nested ones are replaced. */
+/**
+ * A spread copies all properties at once, then the nested ones are replaced. An own `__proto__` is an
+ * ordinary property to both: the spread defines it, and assigning finds it defined.
+ */
 function copyProperties(value: Record<string, unknown>): Record<string, unknown> {
   const copy: Record<string, unknown> = { ...value }
   for (const key in value) {
     const part = value[key]
-    if (typeof part !== 'object' || part === null) continue
-    if (key === '__proto__') {
-      Object.defineProperty(copy, key, { value: copyObject(part) })
-    } else copy[key] = copyObject(part)
+    if (typeof part === 'object' && part !== null) copy[key] = copyObject(part)
   }
   return copy
 }

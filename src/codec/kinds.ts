@@ -1,7 +1,7 @@
 import { isDate, isMap, isSet, isUint8Array } from 'node:util/types'
 
 /** The kinds of object that a codec may know. `foreign` is every other one: a class instance. */
-export type ObjectKind = 'plain' | 'array' | 'date' | 'bytes' | 'map' | 'set' | 'foreign'
+type ObjectKind = 'plain' | 'array' | 'date' | 'bytes' | 'map' | 'set' | 'foreign'
 
 /**
  * Tells the kind of an object. A subclass is `foreign`, since it would come back without its class;

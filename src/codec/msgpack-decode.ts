@@ -35,7 +35,7 @@ export class MsgpackReader {
     this.#interned = this.#internedFields === undefined ? undefined : []
     try {
       const value = this.#value(0)
-      if (this.#source.left > 0) throw refused(`${this.#source.left} bytes follow the value`)
+      if (this.#source.left !== 0) throw refused(`${this.#source.left} bytes follow the value`)
       return value
     } finally {
       this.#source.close()
@@ -219,7 +219,7 @@ export class MsgpackReader {
       case EXT_BIGINT:
         return bigintFromBytes(this.#source.rest())
       case EXT_SET:
-        return new Set(this.#setParts(depth))
+        return new Set(this.#array(this.#partsCount('a Set'), depth))
       case EXT_MAP:
         return this.#orderedMap(depth)
       default:
@@ -227,24 +227,20 @@ export class MsgpackReader {
     }
   }
 
-  #setParts(depth: number): unknown[] {
+  #partsCount(kind: string): number {
     const code = this.#source.uint8()
-    if (code >= 0x90 && code < 0xa0) return this.#array(code & 0x0f, depth)
-    if (code === 0xdc) return this.#array(this.#source.uint16(), depth)
-    if (code === 0xdd) return this.#array(this.#source.uint32(), depth)
-    throw refused('a Set holds no array')
+    if (code >= 0x90 && code < 0xa0) return code & 0x0f
+    if (code === 0xdc) return this.#source.uint16()
+    if (code === 0xdd) return this.#source.uint32()
+    throw refused(`${kind} holds no array`)
   }
 
   #orderedMap(depth: number): Map<unknown, unknown> {
-    const code = this.#source.uint8()
-    let length: number
-    if (code >= 0x80 && code < 0x90) length = code & 0x0f
-    else if (code === 0xde) length = this.#source.uint16()
-    else if (code === 0xdf) length = this.#source.uint32()
-    else throw refused('a Map holds no map')
-    this.#checkContainer(length * 2, depth)
-    if (length === 0) return new Map()
-    return this.#mapFrom(this.#value(depth + 1), new Map(), length, depth)
+    const parts = this.#partsCount('a Map')
+    this.#checkContainer(parts, depth)
+    if (parts % 2 !== 0) throw refused('a Map holds a key without a value')
+    if (parts === 0) return new Map()
+    return this.#mapFrom(this.#value(depth + 1), new Map(), parts / 2, depth)
   }
 
   #timestamp(size: number): Date {

@@ -230,13 +230,19 @@ export class MsgpackWriter {
   /** A msgpack map whose first key is a string reads back as an object, an empty one as `{}`. */
   #map(value: ReadonlyMap<unknown, unknown>, depth: number): void {
     const [first] = value.keys()
-    if (this.#forGo || (value.size > 0 && typeof first !== 'string')) this.#mapBody(value, depth)
-    else this.#wrapped(EXT_MAP, () => this.#mapBody(value, depth))
+    if (this.#forGo || (value.size > 0 && typeof first !== 'string')) {
+      this.#containerHeader(value.size, 0x80, 0xde)
+      this.#mapParts(value, depth)
+      return
+    }
+    this.#wrapped(EXT_MAP, () => {
+      this.#containerHeader(value.size * 2, 0x90, 0xdc)
+      this.#mapParts(value, depth)
+    })
   }
 
-  #mapBody(value: ReadonlyMap<unknown, unknown>, depth: number): void {
+  #mapParts(value: ReadonlyMap<unknown, unknown>, depth: number): void {
     this.#ancestry.enter(value, depth)
-    this.#containerHeader(value.size, 0x80, 0xde)
     let at: unknown
     try {
       for (const [key, part] of value) {

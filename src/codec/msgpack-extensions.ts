@@ -9,7 +9,10 @@
  * | 106 | undefined | empty |
  * | 107 | bigint | one byte, 0 or 1 for a negative one, then the magnitude, big-endian |
  * | 108 | Set | one msgpack array |
- * | 109 | Map that a msgpack map would not bring back | one msgpack map, its keys in order |
+ * | 109 | Map that a msgpack map would not bring back | one msgpack array: key, value, key, value ... |
+ *
+ * A Map's body is no msgpack map, since Go passes over the extension in front of one when it fills a
+ * Go map.
  */
 export const EXT_INTERNED = -128
 export const EXT_TIMESTAMP = -1

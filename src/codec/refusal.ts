@@ -10,7 +10,7 @@ export const MAX_DEPTH = 512
 const CYCLE_DEPTH = 16
 
 /** One step from a container inwards: a property, a position, a Map key; or none, for `toPlain`. */
-export type Step = string | number | undefined
+type Step = string | number | undefined
 
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 

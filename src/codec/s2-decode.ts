@@ -38,7 +38,7 @@ function declaredLength(block: Uint8Array): { readonly length: number; readonly 
     if (byte === undefined) break
     // A shift would make it negative from 2^31 on.
     length += (byte & 0x7f) * 2 ** (7 * i)
-    if (byte < 0x80 && length < 2 ** 32) return { length, size: i + 1 }
+    if (byte < 0x80) return { length, size: i + 1 }
   }
   throw new RangeError('a block does not begin with its length')
 }

@@ -69,9 +69,12 @@ class Encoded extends Wrapped {
     this.#decode = decode
   }
 
-  /** A codec may hand out views of what it reads, so each caller's bytes are their own. */
+  /**
+   * A codec may hand out views of what it reads, so each caller's bytes are their own. (Not by
+   * `slice`: a Buffer's is a view itself.)
+   */
   give(): unknown {
-    return this.#decode(this.#bytes.slice())
+    return this.#decode(new Uint8Array(this.#bytes))
   }
 }
 
@@ -130,22 +133,27 @@ function isPrimitive(value: unknown): boolean {
   return (typeof value !== 'object' || value === null) && typeof value !== 'function'
 }
 
-/** Freezes plain objects and arrays; tells whether that was all there is. */
-function freezeDeeply(value: unknown): boolean {
+/**
+ * Freezes plain objects and arrays; tells whether that was all there is.
+ *
+ * @param seen What was met already: a value may hold itself, or one part in two places. (Whether it
+ * is frozen says nothing: a codec may have frozen it, and not what it holds.)
+ */
+function freezeDeeply(value: unknown, seen: Set<object> = new Set()): boolean {
   if (typeof value !== 'object' || value === null) return typeof value !== 'function'
-  // Already done, or a value that holds itself.
-  if (Object.isFrozen(value)) return true
+  if (seen.has(value)) return true
+  seen.add(value)
   let whole = isPlain(value)
   if (value instanceof Map) {
     for (const [key, member] of value) {
-      freezeDeeply(key)
-      freezeDeeply(member)
+      freezeDeeply(key, seen)
+      freezeDeeply(member, seen)
     }
   } else if (value instanceof Set) {
-    for (const member of value) freezeDeeply(member)
+    for (const member of value) freezeDeeply(member, seen)
   } else if (whole) {
     Object.freeze(value)
-    for (const member of Object.values(value)) whole = freezeDeeply(member) && whole
+    for (const member of Object.values(value)) whole = freezeDeeply(member, seen) && whole
   }
   return whole
 }

@@ -3,7 +3,7 @@ import type { NodeRedisClient, NodeRedisCommands } from './node-redis-client.ts'
 
 /**
  * The most commands under one signal: to add a listener to it is to walk past all that are there.
- * One signal for 10,000 commands at once cost 7 times what these groups do.
+ * 10,000 reads at once took three times as long under one signal as they do in these groups.
  */
 const GROUP = 256
 

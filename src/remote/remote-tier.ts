@@ -161,6 +161,7 @@ export class RemoteTier {
         return
       }
       this.#writes.run(key, () => {
+        if (this.#closed && settle()) fail('the cache is closed, it was not sent')
         if (settled) return Promise.resolve()
         send()
         return new Promise((resolve) => {

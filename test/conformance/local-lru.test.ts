@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LocalEntry } from '../../src/local/local-store.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { type LruOptions, lru } from '../../src/lru/lru.ts'
 
 function entry(kept: unknown): LocalEntry {
   return { kept, answer: undefined, freshUntil: 1, keptUntil: 1 }
@@ -115,4 +115,28 @@ describe('the options of lru()', () => {
     expect(attempt).toThrow(message)
     expect(attempt).toThrow(expect.objectContaining({ code: 'CACHE_OPTION' }))
   })
+
+  it('that contradict each other do not compile', () => {
+    const options: LruOptions[] = [
+      { maxEntries: 1, isolation: 'copy', copy },
+      // @ts-expect-error: nothing is copied.
+      { maxEntries: 1, isolation: 'shared', copy },
+      // @ts-expect-error: nor here.
+      { maxEntries: 1, isolation: 'frozen', copy },
+      // @ts-expect-error: a store without bound is not to be had.
+      { ttl: '1m' },
+      // @ts-expect-error: no such unit.
+      { maxEntries: 1, ttl: '1 minute' },
+    ]
+    expect(options.map(isRefused)).toEqual([false, true, true, true, true])
+  })
 })
+
+function isRefused(options: LruOptions): boolean {
+  try {
+    lru(options)
+    return false
+  } catch {
+    return true
+  }
+}

@@ -302,6 +302,20 @@ describe('a codec without a copy function', () => {
     expect([...((await cache.get<Money>('k'))?.receipt ?? [])]).toEqual([1, 2, 3])
   })
 
+  it('gives them also where it is the codec of one call', async () => {
+    const cache = createCache({ local: lru({ maxEntries: 10 }), remote: memoryRemote() })
+    const first = await cache.once('k', make, { codec: moneyCodec })
+    const later = [await cache.get<Money>('k'), await cache.get<Money>('k')]
+    first.receipt.fill(9)
+    first.notes.push('mine')
+    for (const money of later) {
+      expect(money).toBeInstanceOf(Money)
+      expect([money?.cents, [...(money?.receipt ?? [])], money?.notes]).toEqual([5, [1, 2, 3], []])
+      money?.receipt.fill(9)
+    }
+    expect([...((await cache.get<Money>('k'))?.receipt ?? [])]).toEqual([1, 2, 3])
+  })
+
   it('with isolation frozen, too, since instances are not frozen', async () => {
     const local = lru({ maxEntries: 10, isolation: 'frozen' })
     const cache = createCache({ local, codec: moneyCodec })

@@ -191,9 +191,10 @@ describe.each(NAMED_CELLS)('on %s', (_, cell) => {
     expect(cache.stats().query).toBe(1)
   })
 
-  const refused = cell.codec === 'json' ? [...REFUSED, ...REFUSED_BY_JSON] : REFUSED
+  const refusedByAll = keepsTheVeryValue(cell) ? [] : REFUSED
+  const refused = cell.codec === 'json' ? [...refusedByAll, ...REFUSED_BY_JSON] : refusedByAll
 
-  it.runIf(!keepsTheVeryValue(cell)).each(refused)(
+  it.each(refused)(
     'what comes back as something else is refused with its path: %s',
     async (name, value, path) => {
       const cache = world.open()
@@ -259,6 +260,57 @@ describe('json', () => {
   })
 })
 
+describe('the codec of one call', () => {
+  const made = () => ({ at: new Date(AT), list: [1] })
+  const shape = { at: AT, list: [1] }
+
+  it.each(['copy', 'frozen', 'shared'] as const)(
+    'gives its shape to every caller, whatever the cache’s own, with isolation %s',
+    async (isolation) => {
+      const remote = memoryRemote()
+      const open = () => createCache({ local: lru({ maxEntries: 10, isolation }), remote })
+      const [cache, other] = [open(), open()]
+      const options = { codec: 'json' }
+      const got: unknown[] = await Promise.all([
+        cache.once<unknown>('k', made, options),
+        cache.once<unknown>('k', made, options),
+      ])
+      got.push(await cache.get('k'), await cache.get('k', options), cache.peek('k'))
+      got.push(await other.once('k', neverCalled, options), await other.get('k'))
+      got.push(await cache.get('k', { ...options, skipLocal: true }))
+      for (const value of got) assert.deepStrictEqual(value, shape)
+      expect(Buffer.from(remote.peek('k')?.bytes ?? []).toString()).toBe(JSON.stringify(shape))
+      await cache.set('set', made(), options)
+      assert.deepStrictEqual(await cache.get('set'), shape)
+    },
+  )
+
+  it('copies for every caller, or says one reader nothing of what another’s codec read', async () => {
+    const remote = memoryRemote()
+    const cache = createCache({ local: lru({ maxEntries: 10 }), remote })
+    await cache.set('k', { list: [1] }, { codec: 'json', skipLocal: true })
+    const [mine, wrong] = await Promise.all([
+      cache.get<{ list: number[] }>('k', { codec: 'json' }),
+      cache.lookup('k'),
+    ])
+    expect(wrong.status).toBe('error')
+    mine?.list.push(2)
+    expect(await cache.get('k')).toEqual({ list: [1] })
+  })
+
+  it('refuses by its own rules, under its own name', async () => {
+    const cache = createCache({ local: lru({ maxEntries: 10 }) })
+    const message = expect.stringMatching(/codec json cannot write/)
+    const refusal = { code: 'CACHE_ENCODE', path: '$.id', message }
+    for (const attempt of [
+      cache.set('k', { id: 1n }, { codec: 'json' }),
+      cache.once('k', () => ({ id: 1n }), { codec: 'json' }),
+    ]) {
+      await expect(attempt).rejects.toMatchObject(refusal)
+    }
+  })
+})
+
 describe('a local tier alone that shares', () => {
   const open = () => createCache({ local: lru({ maxEntries: 10, isolation: 'shared' }) })
 
@@ -271,6 +323,13 @@ describe('a local tier alone that shares', () => {
       expect(await cache.get('k')).toBe(value)
       expect(cache.peek('k')).toBe(value)
     }
+  })
+
+  it('uses no codec, whichever a call names', async () => {
+    const cache = open()
+    const value = new Point()
+    expect(await cache.once('k', () => value, { codec: 'json' })).toBe(value)
+    expect(await cache.get('k', { codec: 'msgpack' })).toBe(value)
   })
 
   it('keeps a value with a then method inside it', async () => {

@@ -324,7 +324,7 @@ describe('P6, a Redis that is frozen and comes back', () => {
     try {
       await client.connect()
       const remote = nodeRedis(client)
-      const cache = createCache({ local: lru({ maxEntries: 10 }), remote, remoteTimeout: 50 })
+      const cache = createCache({ local: lru({ maxEntries: 10 }), remote, remoteTimeout: 300 })
       await cache.set('k', 'before')
       cache.clearLocal()
       process.kill(server.pid, 'SIGSTOP')

@@ -26,6 +26,7 @@ describe.each(NAMED_CELLS)('P9, leaving by signal: %s', (_, cell) => {
     const cache = world.open()
     const reason = { not: 'even an error' }
     const loader = new HeldLoader<string>()
+    loader.settleAll((run) => run.resolve('loaded'))
     const call = cache.once(world.key('before'), loader.load, { signal: AbortSignal.abort(reason) })
     await expect(call).rejects.toBe(reason)
     expect(loader.runs).toHaveLength(0)

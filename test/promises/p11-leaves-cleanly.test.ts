@@ -86,9 +86,11 @@ describe.each(NAMED_CELLS)('P11, close: %s', (_, cell) => {
     expect(await refusal(() => inside.get(world.key('using')))).toBeInstanceOf(CacheClosedError)
   })
 
-  it('waits for a load under way: its callers are answered and the remote is filled', async () => {
+  it('takes no more calls and waits for a load under way, which is answered and fills the remote', async () => {
     const cache = world.open()
     const key = world.key('drained')
+    const held = world.key('held')
+    await cache.set(held, 'in local')
     const loader = new HeldLoader<string>()
     const calls = [cache.once(key, loader.load), cache.once(key, loader.load)]
     const run = await loader.run(0)
@@ -98,7 +100,9 @@ describe.each(NAMED_CELLS)('P11, close: %s', (_, cell) => {
     })
     await reactions()
     expect(closed).toBe(false)
-    expect(await refusal(() => cache.once(key, loader.load))).toBeInstanceOf(CacheClosedError)
+    for (const late of [key, held]) {
+      expect(await refusal(() => cache.once(late, loader.load))).toBeInstanceOf(CacheClosedError)
+    }
     run.resolve('drained')
     expect(await Promise.all(calls)).toEqual(['drained', 'drained'])
     await closing

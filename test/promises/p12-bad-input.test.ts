@@ -159,7 +159,7 @@ describe.each(PLACES)('the duration $name', ({ option, how, use }) => {
     TEN_YEARS + 1,
     11 * 365 * 86_400_000,
     '4015d',
-  ])('is refused as out of range: %j', async (duration) => {
+  ])('is refused as out of range: %s', async (duration) => {
     const message = new RegExp(`${option}.* must be from 1 ms to 10 years, but is `)
     await expectRefusal(() => use(duration), how, RangeError, message)
   })
@@ -305,6 +305,12 @@ describe('createCache', () => {
       () => make({ codec: 'constructor' }),
       TypeError,
       /codec "constructor" is not registered/,
+    ],
+    [
+      'a codec that is null',
+      () => make({ codec: null }),
+      TypeError,
+      /codec must be a name or a codec, but is null/,
     ],
     [
       'a codec without decode',
@@ -468,6 +474,21 @@ describe('one call', () => {
   it.each(refused)('is refused: %s', async (_, attempt, message) => {
     await expectRefusal(attempt, 'rejected', TypeError, message)
   })
+
+  it.each(['once', 'set', 'get', 'getOrThrow', 'lookup', 'exists'])(
+    'is refused with a codec that there is not: %s',
+    async (method) => {
+      const rest = { once: [load], set: [1] }[method] ?? []
+      for (const [codec, message] of [
+        ['avro', /codec "avro" is not registered\. There is "msgpack", "json"/],
+        [{ name: 'x' }, /codec\.encode must be a function/],
+        [null, /codec must be a name or a codec, but is null/],
+      ] as const) {
+        const attempt = () => call(open(), method, 'k', ...rest, { codec })
+        await expectRefusal(attempt, 'rejected', TypeError, message)
+      }
+    },
+  )
 
   it('is refused also where local would have answered', async () => {
     const cache = open()

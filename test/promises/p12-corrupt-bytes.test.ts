@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
@@ -214,6 +215,18 @@ describe('a key that is corrupt again after its repair', () => {
     expect(heldIn(remote)).toEqual(msgpack().encode('ours'))
   })
 
+  it('is repaired anew once a repair that said "not found" would have expired', async () => {
+    const { cache, remote, clock } = parts({
+      settings: { notFound: { ttl: '30s', jitterRatio: 0 } },
+    })
+    remote.plant(KEY, GARBAGE, HOUR)
+    expect(await cache.once(KEY, () => null)).toBeNull()
+    clock.advance(30_000)
+    remote.plant(KEY, GARBAGE, HOUR)
+    expect(await cache.once(KEY, () => 'created')).toBe('created')
+    expect(heldIn(remote)).toEqual(msgpack().encode('created'))
+  })
+
   it('is remembered by its own key only', async () => {
     const { cache, remote } = await repaired()
     remote.plant('another', GARBAGE, HOUR)
@@ -299,7 +312,7 @@ describe.each(FUZZED)('fuzzed bytes under %s', (_, codec, values) => {
           expect(answer).toBe('loaded')
           expect(heldIn(remote, key)).toEqual(codec.encode('loaded'))
         } else {
-          expect(answer).toStrictEqual(due.value)
+          assert.deepStrictEqual(answer, due.value)
           expect(heldIn(remote, key)).toEqual(Buffer.from(bytes))
         }
         expect(cache.stats()).toMatchObject({ decodeFailures: corrupt, query: corrupt })

@@ -11,12 +11,21 @@ export interface HeldLoad<T> {
 export class HeldLoader<T> {
   readonly runs: HeldLoad<T>[] = []
   readonly #waiting: (() => void)[] = []
+  #settle: ((run: HeldLoad<T>) => void) | undefined
 
   readonly load = (context: LoaderContext): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      this.runs.push({ context, resolve, reject })
+      const run = { context, resolve, reject }
+      this.runs.push(run)
+      this.#settle?.(run)
       for (const wake of this.#waiting.splice(0)) wake()
     })
+
+  /** Settles every run, those to come as well: a load too many fails a test instead of hanging it. */
+  settleAll(settle: (run: HeldLoad<T>) => void): void {
+    this.#settle = settle
+    for (const run of this.runs) settle(run)
+  }
 
   /** The run of that number, counted from 0, as soon as it has begun. */
   async run(index: number): Promise<HeldLoad<T>> {

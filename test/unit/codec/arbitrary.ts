@@ -36,6 +36,8 @@ const numbers = fc.oneof(
 const strings = fc.oneof(
   fc.string({ unit: 'grapheme' }),
   fc.string({ unit: 'binary-ascii', maxLength: 300 }),
+  // Latin-1, whose characters are one byte in memory and two in UTF-8.
+  fc.string({ unit: fc.constantFrom('a', 'ä', 'ÿ', '\u0080'), maxLength: 70 }),
 )
 
 const keys = fc.oneof(strings, fc.constantFrom('__proto__', 'constructor', 'then', '', '0', '10'))

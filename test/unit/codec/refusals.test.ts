@@ -98,6 +98,20 @@ describe('what a codec cannot write is refused with its path', () => {
     expect(codec.decode(codec.encode({ a: 1 }))).toEqual({ a: 1 })
   })
 
+  it('and a cycle is found after a few rounds, long before it is too deep', () => {
+    let reads = 0
+    const round = {
+      get id() {
+        return ++reads
+      },
+      self: undefined as unknown,
+    }
+    round.self = round
+    refusalOf(msgpack(), round)
+    refusalOf(json(), round)
+    expect(reads).toBeLessThan(50)
+  })
+
   it('while the same object in two places is written twice', () => {
     const shared = { a: 1 }
     const codec = msgpack()

@@ -111,7 +111,7 @@ describe('a block is read', () => {
           expect((error as Error).message).toMatch(/^a block /)
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 2000 },
     )
   })
 })
@@ -133,6 +133,16 @@ describe('a block that we write', () => {
     ['a match just beyond reach', withMatchAt(65_536)],
   ])('is read back: %s', (_, input) => {
     expect(s2Decode(encode(input), CAP).equals(input)).toBe(true)
+  })
+
+  it('is read back for every length of a match, near and far', () => {
+    for (const distance of [100, 3000]) {
+      const random = letters(distance, 256)
+      for (let length = 4; length <= Math.min(distance, 200); length++) {
+        const input = Buffer.concat([random, random.subarray(0, length), Buffer.of(255)])
+        expect(s2Decode(encode(input), CAP).equals(input)).toBe(true)
+      }
+    }
   })
 
   it('is small where the input repeats itself', () => {

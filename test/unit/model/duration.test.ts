@@ -49,7 +49,7 @@ describe('parseDuration', () => {
     '3651d',
     '100000h',
     `${'9'.repeat(400)}s`,
-  ])('refuses %j as out of range, naming the option and what came', (input) => {
+  ])('refuses %s as out of range, naming the option and what came', (input) => {
     const error = thrown(() => parseDuration(input, 'ttl'))
     expect(error).toBeInstanceOf(RangeError)
     expect(error).toMatchObject({

@@ -1,0 +1,244 @@
+import { type Duration, parseDuration } from '../model/duration.ts'
+import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
+import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
+import { Environment } from './environment.ts'
+import { costOf, dueAt, expiryOf, newRecord, type Place, placeOf, valueIn } from './records.ts'
+import type { Space } from './space.ts'
+
+export interface LmdbOptions {
+  /**
+   * The directory, made if it is missing. All processes of one machine that name the same one share
+   * the cache; it must be on a local disk.
+   */
+  readonly path: string
+  /**
+   * The most bytes that entries take, as an estimate of what each needs in the file: its value (in
+   * pages of 4,096 bytes once it is over 2,000), its key twice and 96 bytes. From 65,536 to 2^53 - 1.
+   * A write that would go above it first removes the entries whose lives end soonest. The file may
+   * become some tenths larger and never shrinks. All who share a path should agree on it.
+   *
+   * @default 268,435,456 (256 MiB)
+   */
+  readonly maxBytes?: number | undefined
+  /**
+   * How often entries whose life is over are removed. They are never read, and are the first to make
+   * room, so this only gives their space back sooner. From 1 ms.
+   *
+   * @default '30s'
+   */
+  readonly sweepInterval?: Duration | undefined
+}
+
+const DEFAULT_MAX_BYTES = 256 * 2 ** 20
+const LEAST_MAX_BYTES = 65_536
+const OPTIONS: ReadonlySet<string> = new Set<keyof LmdbOptions>([
+  'path',
+  'maxBytes',
+  'sweepInterval',
+])
+
+/**
+ * A remote tier on LMDB (the package `lmdb`, an optional peer): a file that the processes of one
+ * machine share, without a server. A write resolves once every process sees it.
+ *
+ * It survives the death of any process, also in the middle of a write. On Linux nothing is forced to
+ * disk and the cache starts empty after the machine has restarted; elsewhere each commit is flushed.
+ * Lives are counted on the wall clock of the machine: setting it back lengthens them by that much.
+ *
+ * The directory is opened, synchronously, when the first cache uses the store. A value larger than
+ * `maxBytes` is refused with a `RangeError`. Fake timers do no harm if they are installed after this
+ * module was imported; each read then leaves a fake timer of no consequence behind.
+ *
+ * @throws TypeError or RangeError (`code: 'CACHE_OPTION'`) for wrong options. `open()` throws an
+ * Error if the directory cannot be used or is of another format.
+ */
+export function lmdb(options: LmdbOptions): RemoteStore {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.has(name)) continue
+    throw optionTypeError(`lmdb has no option ${shown(name)}`, `It has ${[...OPTIONS].join(', ')}.`)
+  }
+  const { path, maxBytes = DEFAULT_MAX_BYTES, sweepInterval = '30s' } = options
+  if (typeof path !== 'string' || path === '') {
+    throw optionTypeError(`path must be a directory, but is ${shown(path)}`, 'Name one.')
+  }
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < LEAST_MAX_BYTES) {
+    throw optionRangeError(
+      `maxBytes must be a whole number from ${LEAST_MAX_BYTES}, but is ${shown(maxBytes)}`,
+      'Give a number of bytes.',
+    )
+  }
+  return new LmdbStore(path, maxBytes, parseDuration(sweepInterval, 'sweepInterval'))
+}
+
+// Taken at import: fake timers installed later must not change lives or stop the sweep.
+const wallClock = Date.now
+const startInterval = setInterval
+const stopInterval = clearInterval
+
+/** The longest delay of a Node.js timer. */
+const LONGEST_INTERVAL = 2 ** 31 - 1
+
+class LmdbStore implements RemoteStore {
+  readonly name = 'lmdb'
+  readonly #path: string
+  readonly #maxBytes: number
+  readonly #sweepInterval: number
+  readonly #writes = new Set<Promise<unknown>>()
+  #environment: Environment | undefined
+  #holders = 0
+  #timer: ReturnType<typeof setInterval> | undefined
+  #sweeping = false
+
+  constructor(path: string, maxBytes: number, sweepInterval: number) {
+    this.#path = path
+    this.#maxBytes = maxBytes
+    this.#sweepInterval = Math.min(sweepInterval, LONGEST_INTERVAL)
+  }
+
+  open(): void {
+    this.#environment ??= Environment.acquire(this.#path)
+    if (this.#holders++ > 0) return
+    this.#timer = startInterval(() => void this.#sweep(), this.#sweepInterval)
+    this.#timer.unref()
+  }
+
+  async close(): Promise<void> {
+    if (this.#holders === 0 || --this.#holders > 0) return
+    stopInterval(this.#timer)
+    const environment = this.#opened()
+    this.#environment = undefined
+    await Promise.allSettled(this.#writes)
+    await environment.release()
+  }
+
+  async get(key: string): Promise<RemoteRead | undefined> {
+    const place = placeOf(key)
+    const record = this.#opened().read((get) => get(place.key))
+    return toRead(place, record, wallClock())
+  }
+
+  async getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
+    const places = keys.map(placeOf)
+    const records = this.#opened().read((get) => places.map((place) => get(place.key)))
+    const now = wallClock()
+    return places.map((place, i) => toRead(place, records[i], now))
+  }
+
+  async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
+    const { ttl, when } = options
+    return this.#put(
+      key,
+      bytes,
+      ttl,
+      (held) => when === undefined || (when === 'present') === (held !== undefined),
+    )
+  }
+
+  async compareAndSet(
+    key: string,
+    expected: Uint8Array | undefined,
+    bytes: Uint8Array,
+    ttl: number,
+  ): Promise<boolean> {
+    const old = expected && Uint8Array.from(expected)
+    return this.#put(key, bytes, ttl, (held) => equal(held, old))
+  }
+
+  async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
+    const old = Uint8Array.from(expected)
+    return this.#remove(placeOf(key), (held) => equal(held, old))
+  }
+
+  async delete(keys: readonly string[]): Promise<number> {
+    // One transaction each; LMDB commits those of one turn together.
+    const held = await Promise.all(keys.map((key) => this.#remove(placeOf(key), () => true)))
+    return held.filter((each) => each).length
+  }
+
+  async ping(): Promise<void> {
+    this.#opened().soonestDue()
+  }
+
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    ttl: number,
+    mayPut: (held: Uint8Array | undefined) => boolean,
+  ): Promise<boolean> {
+    const place = placeOf(key)
+    const record = newRecord(place, bytes)
+    const cost = costOf(place.key, record.length)
+    if (cost > this.#maxBytes) {
+      throw new RangeError(`lmdb: ${cost} bytes do not fit into maxBytes, ${this.#maxBytes}`)
+    }
+    for (;;) {
+      const took = await this.#write((space) => {
+        const now = wallClock()
+        const old = space.read(place.key)
+        if (!mayPut(liveValue(place, old, now))) return false
+        return space.put(place.key, old, record, now + ttl, this.#maxBytes) || 'no room yet'
+      })
+      if (took !== 'no room yet') return took
+    }
+  }
+
+  #remove(place: Place, mayRemove: (held: Uint8Array) => boolean): Promise<boolean> {
+    return this.#write((space) => {
+      const record = space.read(place.key)
+      const held = liveValue(place, record, wallClock())
+      if (record === undefined || held === undefined || !mayRemove(held)) return false
+      space.remove(place.key, record)
+      return true
+    })
+  }
+
+  async #write<T>(run: (space: Space) => T): Promise<T> {
+    const writing = this.#opened().write(run)
+    this.#writes.add(writing)
+    try {
+      return await writing
+    } finally {
+      this.#writes.delete(writing)
+    }
+  }
+
+  /** Some hundred entries in a transaction, a turn for others in between. */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return
+    this.#sweeping = true
+    try {
+      this.#opened().dropDeadReaders()
+      while (this.#isAnyOver() && (await this.#write((space) => space.sweep(wallClock()))));
+    } catch {
+      // Nobody waits for it, and what failed here fails, and is reported, in the next write as well.
+    } finally {
+      this.#sweeping = false
+    }
+  }
+
+  /** Asked first, so that processes with nothing to sweep take no write lock. */
+  #isAnyOver(): boolean {
+    const first = this.#opened().soonestDue()
+    return first !== undefined && dueAt(first) <= wallClock()
+  }
+
+  #opened(): Environment {
+    if (this.#environment !== undefined) return this.#environment
+    throw new Error('lmdb: the store is not open')
+  }
+}
+
+function toRead(place: Place, record: Buffer | undefined, now: number): RemoteRead | undefined {
+  const bytes = liveValue(place, record, now)
+  if (record === undefined || bytes === undefined) return undefined
+  return { bytes, ttlLeft: expiryOf(record) - now }
+}
+
+function liveValue(place: Place, record: Buffer | undefined, now: number): Uint8Array | undefined {
+  return record === undefined || expiryOf(record) <= now ? undefined : valueIn(place, record)
+}
+
+function equal(held: Uint8Array | undefined, expected: Uint8Array | undefined): boolean {
+  if (held === undefined || expected === undefined) return held === expected
+  return Buffer.compare(held, expected) === 0
+}

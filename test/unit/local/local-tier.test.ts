@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import { copyPlain } from '../../../src/codec/copy.ts'
+import { type Copying, keeperFor } from '../../../src/local/keeper.ts'
+import type { Isolation, LocalStore } from '../../../src/local/local-store.ts'
+import { LocalTier } from '../../../src/local/local-tier.ts'
+import { lru } from '../../../src/lru/lru.ts'
+import type { Clock } from '../../../src/model/clock.ts'
+import { NOT_FOUND } from '../../../src/model/entry.ts'
+import { type ManualClock, manualClock } from '../../../src/testing/manual-clock.ts'
+
+const copying: Copying = { copy: copyPlain, decode: () => undefined }
+
+function tier(isolation: Isolation = 'copy', maxEntries = 3) {
+  const clock: ManualClock = manualClock()
+  const store: LocalStore = lru({ maxEntries }).create()
+  const local = new LocalTier(store, keeperFor(isolation, copying, copying), clock)
+  return { clock, store, local }
+}
+
+describe('an entry of the local tier', () => {
+  it('answers until the last millisecond of its life and not in the first after it', () => {
+    const { clock, local } = tier()
+    local.put('k', 'v', clock.now() + 10)
+    clock.advance(9)
+    expect([local.fresh('k')?.kept, local.peek('k')?.kept]).toEqual(['v', 'v'])
+    clock.advance(1)
+    expect([local.peek('k'), local.fresh('k')]).toEqual([undefined, undefined])
+  })
+
+  it('leaves when somebody finds it expired, but not for a peek', () => {
+    const { clock, local } = tier()
+    local.put('k', 'v', clock.now() + 10)
+    clock.advance(10)
+    local.peek('k')
+    expect(local.size).toBe(1)
+    local.fresh('k')
+    expect(local.size).toBe(0)
+  })
+
+  it('stays while it may still be served stale, and answers no more', () => {
+    const { clock, local, store } = tier()
+    const now = clock.now()
+    store.set('k', { kept: 'v', freshUntil: now + 10, keptUntil: now + 20, answer: undefined })
+    clock.advance(10)
+    expect([local.fresh('k'), local.peek('k'), local.size]).toEqual([undefined, undefined, 1])
+    clock.advance(10)
+    expect([local.fresh('k'), local.size]).toEqual([undefined, 0])
+  })
+
+  it('is not stored when its life is over already, and what was there leaves', () => {
+    const { clock, local } = tier()
+    local.put('k', 'old', clock.now() + 10)
+    local.put('k', 'new', clock.now())
+    expect([local.peek('k'), local.size]).toEqual([undefined, 0])
+  })
+
+  it('is used by a hit and not by a peek', () => {
+    const { clock, local } = tier('copy', 2)
+    const life = clock.now() + 10
+    local.put('a', 1, life)
+    local.put('b', 2, life)
+    local.fresh('a')
+    local.peek('b')
+    local.put('c', 3, life)
+    expect([local.peek('a')?.kept, local.peek('b')?.kept]).toEqual([1, undefined])
+  })
+
+  it('costs one reading of the clock', () => {
+    const { local, store, clock } = tier()
+    let readings = 0
+    const counting: Clock = {
+      now: () => {
+        readings++
+        return clock.now()
+      },
+      monotonic: () => clock.monotonic(),
+      setTimer: (ms, callback) => clock.setTimer(ms, callback),
+    }
+    local.put('k', 'v', clock.now() + 10)
+    const counted = new LocalTier(store, keeperFor('copy', copying, copying), counting)
+    counted.fresh('k')
+    expect(readings).toBe(1)
+    counted.fresh('none')
+    expect(readings).toBe(1)
+  })
+})
+
+describe('the answer to a hit', () => {
+  const answers = (isolation: Isolation, kept: unknown) => {
+    const { clock, local } = tier(isolation)
+    local.put('k', kept, clock.now() + 10)
+    return [1, 2].map(() => {
+      const entry = local.fresh('k')
+      if (entry === undefined) throw new Error('no hit')
+      return local.answer(entry)
+    })
+  }
+
+  it('is one promise where all callers get the same', async () => {
+    for (const [isolation, kept] of [
+      ['copy', 'text'],
+      ['copy', 0],
+      ['frozen', Object.freeze({ a: 1 })],
+      ['shared', { a: 1 }],
+    ] as const) {
+      const [first, second] = answers(isolation, kept)
+      expect(first).toBe(second)
+      expect(await first).toBe(kept)
+    }
+  })
+
+  it('is a promise and a value each where callers get copies', async () => {
+    const [first, second] = answers('copy', { a: 1 })
+    expect(first).not.toBe(second)
+    expect(await first).toEqual({ a: 1 })
+    expect(await first).not.toBe(await second)
+  })
+
+  it('is null where the record is known not to exist', async () => {
+    expect(await Promise.all(answers('copy', NOT_FOUND))).toEqual([null, null])
+  })
+
+  it('of a replaced entry is that of the new one', async () => {
+    const { clock, local } = tier('shared')
+    for (const value of ['old', 'new']) {
+      local.put('k', value, clock.now() + 10)
+      const entry = local.fresh('k')
+      expect(entry && (await local.answer(entry))).toBe(value)
+    }
+  })
+})
+
+describe('dropping', () => {
+  it('tells whether there was something, and leaves the others', () => {
+    const { clock, local } = tier()
+    local.put('a', 1, clock.now() + 10)
+    local.put('b', 2, clock.now() + 10)
+    expect([local.delete('a'), local.delete('a')]).toEqual([true, false])
+    expect([local.peek('a'), local.peek('b')?.kept]).toEqual([undefined, 2])
+    local.clear()
+    expect(local.size).toBe(0)
+  })
+})

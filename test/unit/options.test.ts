@@ -1,0 +1,221 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { msgpack } from '../../src/codec/msgpack.ts'
+import { codecFinder } from '../../src/codec/registry.ts'
+import { lru } from '../../src/lru/lru.ts'
+import { systemClock } from '../../src/model/clock.ts'
+import { parseDuration } from '../../src/model/duration.ts'
+import {
+  type CacheSettings,
+  DEFAULTS,
+  type NotFoundOptions,
+  resolveGet,
+  resolveOnce,
+  resolveOptions,
+  resolveSet,
+  resolveTimeout,
+} from '../../src/options.ts'
+import { memoryRemote } from '../../src/testing/memory-remote.ts'
+
+const local = lru({ maxEntries: 10 })
+const remote = memoryRemote()
+const codecs = codecFinder(undefined)
+const resolved = (settings: CacheSettings = {}) => resolveOptions({ local, remote, ...settings })
+
+describe('the defaults of a cache', () => {
+  it('are an hour for values, a minute for what does not exist, little patience, some jitter', () => {
+    const options = resolved()
+    expect(options.policy).toEqual({
+      ttl: 3_600_000,
+      localTtl: Number.POSITIVE_INFINITY,
+      jitterRatio: 0.1,
+      notFoundTtl: 60_000,
+      notFoundJitterRatio: 0.1,
+      remoteTimeout: 250,
+      loadTimeout: 30_000,
+    })
+    expect(options).toMatchObject({ name: 'default', codec: { name: 'msgpack' } })
+    expect(options.clock).toBe(systemClock)
+  })
+
+  it('are those that the comments of the options promise', async () => {
+    const source = await readFile(new URL('../../src/options.ts', import.meta.url), 'utf8')
+    const cache = await readFile(new URL('../../src/cache.ts', import.meta.url), 'utf8')
+    const promised = (text: string, block: string, name: string): string => {
+      const inside = text.slice(text.indexOf(`export interface ${block}`))
+      const before = inside.slice(0, inside.search(new RegExp(`^  (readonly )?${name}[?(]`, 'm')))
+      return before.slice(before.lastIndexOf('@default')).match(/@default '?([^\s'*]+)/)?.[1] ?? ''
+    }
+    const settings = (name: string) => promised(source, 'CacheSettings', name)
+    expect(settings('name')).toBe(DEFAULTS.name)
+    expect(settings('codec')).toBe(DEFAULTS.codec)
+    expect(parseDuration(settings('ttl'))).toBe(DEFAULTS.ttl)
+    expect(Number(settings('jitterRatio'))).toBe(DEFAULTS.jitterRatio)
+    expect(parseDuration(settings('remoteTimeout'))).toBe(DEFAULTS.remoteTimeout)
+    expect(parseDuration(settings('loadTimeout'))).toBe(DEFAULTS.loadTimeout)
+    expect(parseDuration(promised(source, 'NotFoundOptions', 'ttl'))).toBe(DEFAULTS.notFoundTtl)
+    expect(Number(promised(source, 'NotFoundOptions', 'jitterRatio'))).toBe(DEFAULTS.jitterRatio)
+    expect(parseDuration(promised(cache, 'Cache<', 'ready'))).toBe(DEFAULTS.readyTimeout)
+    expect(parseDuration(promised(cache, 'Cache<', 'close'))).toBe(DEFAULTS.closeTimeout)
+  })
+})
+
+describe('the options of a cache', () => {
+  it('are read in milliseconds, whatever unit they came in', () => {
+    const { policy } = resolveOptions({
+      local: lru({ maxEntries: 10, ttl: '2m' }),
+      ttl: '1d',
+      jitterRatio: 0,
+      notFound: { ttl: '1.5s', jitterRatio: 0.25 },
+      remoteTimeout: 20,
+      loadTimeout: '5s',
+    })
+    expect(policy).toEqual({
+      ttl: 86_400_000,
+      localTtl: 120_000,
+      jitterRatio: 0,
+      notFoundTtl: 1500,
+      notFoundJitterRatio: 0.25,
+      remoteTimeout: 20,
+      loadTimeout: 5000,
+    })
+  })
+
+  it('need a codec wherever values become bytes, and nowhere else', () => {
+    const shared = lru({ maxEntries: 10, isolation: 'shared' })
+    const copying = lru({ maxEntries: 10, copy: structuredClone })
+    const frozen = lru({ maxEntries: 10, isolation: 'frozen' })
+    for (const engine of [shared, copying]) {
+      expect(resolveOptions({ local: engine }).codec).toBeUndefined()
+      expect(resolveOptions({ local: engine, remote }).codec?.name).toBe('msgpack')
+      expect(() => resolveOptions({ local: engine, codec: 'avro' })).toThrow('not registered')
+    }
+    for (const engine of [local, frozen]) {
+      expect(resolveOptions({ local: engine, codec: 'json' }).codec?.name).toBe('json')
+    }
+    const mine = msgpack()
+    expect(resolved({ codec: 'mine', codecs: { mine } }).codec).toBe(mine)
+    expect(resolved({ codec: mine }).codec).toBe(mine)
+  })
+})
+
+describe('notFound.error', () => {
+  class RecordNotFound extends Error {}
+  class UserNotFound extends RecordNotFound {}
+  class NoRecord {}
+  function OldNotFound(): boolean {
+    return false
+  }
+  OldNotFound.prototype = Object.create(Error.prototype)
+
+  const recognises = (error: NotFoundOptions['error'], thrown: unknown) =>
+    resolved({ notFound: { error } }).isNotFound(thrown)
+
+  it.each<[string, NotFoundOptions['error'], unknown, boolean]>([
+    ['a class and an error of it', RecordNotFound, new RecordNotFound(), true],
+    ['a class and an error of a subclass', RecordNotFound, new UserNotFound(), true],
+    ['a class and another error', RecordNotFound, new Error('x'), false],
+    ['a class and something that is no error', RecordNotFound, 'RecordNotFound', false],
+    ['a class that is no error', NoRecord, new NoRecord(), true],
+    ['Error itself', Error, new RangeError('x'), true],
+    ['a built-in class', RangeError, new TypeError('x'), false],
+    [
+      'a constructor from before classes',
+      Reflect.get({ OldNotFound }, 'OldNotFound'),
+      Object.create(OldNotFound.prototype),
+      true,
+    ],
+    ['a function that says yes', (error) => error === 404, 404, true],
+    ['a function that says no', (error) => error === 404, 500, false],
+    ['a function written the long way', isMissing, { code: 'ENOENT' }, true],
+    ['nothing at all', undefined, new RecordNotFound(), false],
+  ])('%s', (_, error, thrown, expected) => {
+    expect(recognises(error, thrown)).toBe(expected)
+  })
+
+  it('takes only true for a yes, so that a promise is none', () => {
+    const answers: unknown[] = [Promise.resolve(true), 1, 'yes', {}]
+    for (const answer of answers) {
+      const error = Object.assign(() => answer) as unknown as (error: unknown) => boolean
+      expect(recognises(error, new Error('x'))).toBe(false)
+    }
+  })
+})
+
+function isMissing(error: unknown): boolean {
+  return Reflect.get(Object(error), 'code') === 'ENOENT'
+}
+
+describe('the options of one call', () => {
+  it('are all off where there are none', () => {
+    const off = { skipLocal: false, skipRemote: false, localTtl: undefined, codec: undefined }
+    expect(resolveGet(undefined, codecs)).toMatchObject(off)
+    expect(resolveGet({}, codecs)).toEqual(off)
+    const once = { ttl: undefined, cacheIf: undefined, loadTimeout: undefined, signal: undefined }
+    expect(resolveOnce(undefined, codecs)).toEqual({ ...off, ...once })
+    expect(resolveOnce({}, codecs)).toEqual({ ...off, ...once })
+    const set = { ...off, ttl: undefined, when: undefined }
+    expect(resolveSet(undefined, { local: true, remote: true }, codecs)).toEqual(set)
+    expect(resolveSet({}, { local: true, remote: true }, codecs)).toEqual(set)
+  })
+
+  it('are read in milliseconds, and codecs by their names', () => {
+    const { signal } = new AbortController()
+    const cacheIf = () => true
+    const get = { skipLocal: true, localTtl: '2s', codec: 'json' } as const
+    const once = resolveOnce(
+      { ...get, ttl: '1m', loadTimeout: '3s', signal, cacheIf, skipRemote: true },
+      codecs,
+    )
+    expect(once).toMatchObject({
+      skipLocal: true,
+      skipRemote: true,
+      localTtl: 2000,
+      codec: { name: 'json' },
+      ttl: 60_000,
+      loadTimeout: 3000,
+      cacheIf,
+    })
+    expect(once.signal).toBe(signal)
+    expect(resolveGet(get, codecs)).toMatchObject({ localTtl: 2000, codec: { name: 'json' } })
+    const set = { ttl: '1m', localTtl: 5, when: 'absent', codec: 'json' } as const
+    expect(resolveSet(set, { local: true, remote: false }, codecs)).toMatchObject({
+      ttl: 60_000,
+      localTtl: 5,
+      when: 'absent',
+      codec: { name: 'json' },
+    })
+  })
+
+  it('check what a ttl function returns each time it is asked', () => {
+    const { ttl } = resolveOnce<number>({ ttl: (value) => value }, codecs)
+    if (typeof ttl !== 'function') throw new Error('no function')
+    expect(ttl(5)).toBe(5)
+    expect(() => ttl(-5)).toThrow(/^ttl\(value\) must be from 1 ms/)
+  })
+
+  it.each([
+    [{ skipLocal: true }, { local: true, remote: false }],
+    [{ skipRemote: true }, { local: false, remote: true }],
+    [
+      { skipLocal: true, skipRemote: true },
+      { local: true, remote: true },
+    ],
+  ])('of a set leave a tier to write to: %j of %j', (options, tiers) => {
+    expect(() => resolveSet(options, tiers, codecs)).toThrow('no tier left')
+  })
+
+  it.each([
+    [{ skipLocal: true }, { local: true, remote: true }],
+    [{ skipRemote: true }, { local: true, remote: true }],
+    [{ skipLocal: true }, { local: false, remote: true }],
+  ])('of a set may skip one that is not the last: %j of %j', (options, tiers) => {
+    expect(resolveSet(options, tiers, codecs)).toMatchObject(options)
+  })
+
+  it('of ready and close fall back on what they are given', () => {
+    expect(resolveTimeout(undefined, 'close', 7)).toBe(7)
+    expect(resolveTimeout({}, 'close', 7)).toBe(7)
+    expect(resolveTimeout({ timeout: '2s' }, 'close', 7)).toBe(2000)
+  })
+})
