@@ -39,7 +39,7 @@ import { WritePath } from './write/write-path.ts'
 export type CacheType = 'local' | 'remote' | 'both'
 
 /** What `once` resolves to: a loader's `undefined` has become `null`, "no such record". */
-export type OnceResult<T> = undefined extends T ? Exclude<T, undefined> | null : T
+export type OnceResult<T> = undefined extends T ? Exclude<T, void> | null : T
 
 /** The counters, and what the cache holds at this moment. */
 export interface CacheStats extends Readonly<Counters> {
@@ -66,18 +66,16 @@ export interface Cache<Absent extends null = never> {
   /**
    * The read path: the value from local, from remote, or from the loader, which then fills both.
    * Callers who ask for one key at the same time share one load. Resolves `null` where there is no
-   * such record. The loader runs in the async context of the caller that started the load.
+   * such record, also if somebody else has said so (`set(key, null)`, another process): a loader
+   * whose type has no `null` then is a promise that nobody does. The loader runs in the async context
+   * of the caller that started the load; it must not wait for `once` of its own key.
    *
    * @throws whatever the loader threw, as it is, for every caller that shared the load.
    * @throws CacheLoadTimeoutError if the loader did not settle within `loadTimeout`.
    * @throws CacheEncodeError if the codec cannot write what the loader returned.
    * @throws the reason of `signal` if this caller left.
    */
-  once<T>(
-    key: string,
-    loader: Loader<T>,
-    options?: OnceOptions<T>,
-  ): Promise<OnceResult<T> | Absent>
+  once<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<OnceResult<T> | Absent>
   /**
    * As `once`, but where there is no such record it rejects.
    *
@@ -122,7 +120,7 @@ export interface Cache<Absent extends null = never> {
 
   /** The counters since construction: a snapshot. */
   stats(): CacheStats
-  /** Whether the remote answers, waiting for it up to `timeout`. Never rejects. @default '10s' */
+  /** Whether the remote answers, waiting for it up to `timeout`. @default '10s' */
   ready(options?: { readonly timeout?: Duration | undefined }): Promise<boolean>
   /**
    * Takes no more calls, waits up to `timeout` for what is under way (after that it stores nothing),
@@ -132,8 +130,9 @@ export interface Cache<Absent extends null = never> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-type WithErrorClass = {
-  readonly notFound: { readonly error: NonNullable<NonNullable<CacheOptions['notFound']>['error']> }
+/** Nothing that a loader throws means "not found". */
+type WithoutNotFoundError = {
+  readonly notFound?: { readonly error?: undefined } | undefined
 }
 
 /**
@@ -142,8 +141,8 @@ type WithErrorClass = {
  * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) naming the option, what came and the remedy;
  * `cache: both remote and local are nil` without a tier.
  */
-export function createCache(options: CacheOptions & WithErrorClass): Cache<null>
-export function createCache(options: CacheOptions): Cache
+export function createCache(options: CacheOptions & WithoutNotFoundError): Cache
+export function createCache(options: CacheOptions): Cache<null>
 export function createCache(options: CacheOptions): Cache<null> | Cache {
   return new TieredCache(resolveOptions(options))
 }
@@ -189,25 +188,27 @@ class TieredCache implements Cache<null> {
     return 0
   }
 
-  once<T>(
-    key: string,
-    loader: Loader<T>,
-    options?: OnceOptions<T>,
-  ): Promise<OnceResult<T> | null> {
+  once<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<OnceResult<T> | null> {
     // What is in local went through all checks when it was stored, and nothing is after close().
     if (options === undefined && this.#local !== undefined && typeof loader === 'function') {
-      const entry = this.#read.localHit(key)
-      if (entry !== undefined) return this.#local.answer(entry) as Promise<OnceResult<T> | null>
+      try {
+        const entry = this.#read.localHit(key)
+        if (entry !== undefined) return this.#local.answer(entry) as Promise<OnceResult<T> | null>
+      } catch (error) {
+        return Promise.reject(error)
+      }
+      return this.#once(key, loader, options, true)
     }
-    return this.#once(key, loader, options)
+    return this.#once(key, loader, options, false)
   }
 
   async #once<T>(
     key: string,
     loader: Loader<T>,
     options: OnceOptions<T> | undefined,
+    looked: boolean,
   ): Promise<OnceResult<T> | null> {
-    const { kept } = await this.#loaded(key, loader, options)
+    const { kept } = await this.#loaded(key, loader, options, looked)
     return this.#stack.forms.give(kept) as OnceResult<T> | null
   }
 
@@ -216,21 +217,23 @@ class TieredCache implements Cache<null> {
     loader: Loader<T>,
     options?: OnceOptions<T>,
   ): Promise<NonNullable<T>> {
-    const { kept, cause } = await this.#loaded(key, loader, options)
+    const { kept, cause } = await this.#loaded(key, loader, options, false)
     if (kept === NOT_FOUND) throw new CacheNotFoundError(key, cause)
     return this.#stack.forms.give(kept) as NonNullable<T>
   }
 
+  /** @param looked Whether local was asked just now and had nothing. */
   async #loaded<T>(
     key: string,
     loader: Loader<T>,
     options: OnceOptions<T> | undefined,
+    looked: boolean,
   ): Promise<{ readonly kept: unknown; readonly cause: unknown }> {
     this.#check(key)
     checkLoader(loader)
     const call = resolveOnce(options, this.#codecs)
     call.signal?.throwIfAborted()
-    const entry = call.skipLocal ? undefined : this.#read.localHit(key)
+    const entry = looked || call.skipLocal ? undefined : this.#read.localHit(key)
     if (entry !== undefined) return { kept: entry.kept, cause: undefined }
     return this.#read.load(key, loader, call)
   }
@@ -311,7 +314,8 @@ class TieredCache implements Cache<null> {
   async ready(options?: { readonly timeout?: Duration | undefined }): Promise<boolean> {
     const timeout = resolveTimeout(options, 'ready', DEFAULTS.readyTimeout)
     const remote = this.#stack.remote
-    return remote === undefined ? this.#closing === undefined : remote.ready(timeout)
+    if (this.#closing !== undefined) return false
+    return remote === undefined || remote.ready(timeout)
   }
 
   async close(options?: { readonly timeout?: Duration | undefined }): Promise<void> {
@@ -322,25 +326,23 @@ class TieredCache implements Cache<null> {
 
   async #shutDown(timeout: number): Promise<void> {
     this.#local = undefined
-    await this.#settled(timeout)
+    await this.#within(timeout, this.#flights.idle())
     this.#flights.revokeAll()
     this.#stack.local?.clear()
     this.#release?.()
-    await this.#stack.remote?.close()
+    const closed = this.#stack.remote?.close()
+    if (closed !== undefined) await this.#within(timeout, closed)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** Resolves when nothing is under way, or when the time is over. */
-  #settled(timeout: number): Promise<void> {
-    return new Promise((resolve) => {
+  /** Settles with the work, or resolves when the time is over. */
+  #within(timeout: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(timeout, resolve)
-      void this.#flights.idle().then(() => {
-        timer.cancel()
-        resolve()
-      })
+      work.finally(() => timer.cancel()).then(resolve, reject)
     })
   }
 

@@ -58,8 +58,8 @@ export interface CacheSettings {
   /** Codecs by names of your own. */
   readonly codecs?: Readonly<Record<string, Codec>> | undefined
   /**
-   * Life of a value in the remote tier, and the most it gets in the local one, from 1 ms to 10
-   * years. @default '1h'
+   * Life of a value, from 1 ms to 10 years. The local engine may have a shorter one of its own; a
+   * value that lies in the remote without expiry gets this one locally. @default '1h'
    */
   readonly ttl?: Duration | undefined
   /**
@@ -136,7 +136,7 @@ export interface SetOptions {
 }
 
 /** Loads the value of a key that no tier holds. `null` or `undefined`: there is no such record. */
-export type Loader<T> = (context: LoaderContext) => T | Promise<T>
+export type Loader<T> = (context: LoaderContext) => T | PromiseLike<T>
 
 /** Options made complete. */
 export interface ResolvedOptions {
@@ -153,7 +153,7 @@ export interface ResolvedOptions {
 
 /**
  * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`) naming the option, what came and the remedy.
- * @throws Error `cache: both remote and local are nil` if there is no tier.
+ * `cache: both remote and local are nil` if there is no tier.
  */
 export function resolveOptions(options: CacheOptions): ResolvedOptions {
   checkNames(options, SETTING_NAMES, 'createCache')
@@ -386,11 +386,20 @@ function ratio(value: unknown, name: string): number {
 }
 
 function checkEngine(local: unknown): void {
-  if (hasMethods(local, ['create'])) return
-  throw optionTypeError(
-    `local must be an engine, but is ${shown(local)}`,
-    "Make one: lru({ maxEntries: 10_000 }) from 'jetcache-ts/lru'.",
-  )
+  if (!hasMethods(local, ['create'])) {
+    throw optionTypeError(
+      `local must be an engine, but is ${shown(local)}`,
+      "Make one: lru({ maxEntries: 10_000 }) from 'jetcache-ts/lru'.",
+    )
+  }
+  const { isolation, ttl } = local as Partial<Record<keyof LocalEngine, unknown>>
+  if (isolation !== 'copy' && isolation !== 'frozen' && isolation !== 'shared') {
+    throw optionTypeError(
+      `local.isolation must be 'copy', 'frozen' or 'shared', but is ${shown(isolation)}`,
+      'It is the engine that sets it.',
+    )
+  }
+  if (ttl !== undefined) parseDuration(ttl, 'local.ttl')
 }
 
 const STORE_METHODS = [
@@ -443,10 +452,13 @@ function recogniser(error: NotFoundOptions['error']): (error: unknown) => boolea
   return (thrown) => error(thrown) === true
 }
 
+/** Not an arrow function whose parameter, nor a method whose name, begins like that. */
+const CLASS_SOURCE = /^class[\s{]/
+
 function isClass(value: ErrorClass | ((error: unknown) => boolean)): value is ErrorClass {
   return (
     value === Error ||
     value.prototype instanceof Error ||
-    Function.prototype.toString.call(value).startsWith('class')
+    CLASS_SOURCE.test(Function.prototype.toString.call(value))
   )
 }

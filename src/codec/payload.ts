@@ -1,5 +1,5 @@
 import { NOT_FOUND } from '../model/entry.ts'
-import { CacheDecodeError, CacheEncodeError } from '../model/errors.ts'
+import { CacheDecodeError, CacheEncodeError, shown } from '../model/errors.ts'
 import type { Codec } from './codec.ts'
 
 /** `*`: jetcache-go's byte for a record known not to exist. */
@@ -9,7 +9,7 @@ const PLACEHOLDER = 0x2a
 export const PLACEHOLDER_BYTES: Uint8Array = Uint8Array.of(PLACEHOLDER)
 
 /** Whether these bytes stand for "not found" whatever the codec is. */
-export function isPlaceholder(bytes: Uint8Array): boolean {
+function isPlaceholder(bytes: Uint8Array): boolean {
   return bytes.length === 1 && bytes[0] === PLACEHOLDER
 }
 
@@ -20,7 +20,9 @@ export function isPlaceholder(bytes: Uint8Array): boolean {
  */
 export function encodePayload(codec: Codec, key: string, value: unknown): Uint8Array {
   try {
-    return codec.encode(value)
+    const bytes: unknown = codec.encode(value)
+    if (bytes instanceof Uint8Array) return bytes
+    throw new TypeError(`encode must return a Uint8Array, but returned ${shown(bytes)}`)
   } catch (cause) {
     if (cause instanceof CacheEncodeError) {
       throw new CacheEncodeError(codec.name, cause.path, cause.reason, { key, cause: cause.cause })
@@ -39,8 +41,17 @@ export function decodePayload(codec: Codec, key: string, bytes: Uint8Array): unk
   if (isPlaceholder(bytes) || (bytes.length === 0 && codec.emptyIsNotFound === true)) {
     return NOT_FOUND
   }
+  return decodeBody(codec, key, bytes) ?? NOT_FOUND
+}
+
+/**
+ * Reads bytes whatever they stand for.
+ *
+ * @throws CacheDecodeError with the key, whatever the codec threw.
+ */
+export function decodeBody(codec: Codec, key: string, bytes: Uint8Array): unknown {
   try {
-    return codec.decode(bytes) ?? NOT_FOUND
+    return codec.decode(bytes)
   } catch (cause) {
     const reason = cause instanceof CacheDecodeError ? cause.reason : reasonOf(cause)
     throw new CacheDecodeError(codec.name, reason, { key, cause })

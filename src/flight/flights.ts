@@ -78,7 +78,7 @@ export class Flights<Load, Read> {
   readonly #states = new Map<string, KeyState<Load, Read>>()
   #flushes = 0
   #revokedAll = false
-  #idle: (() => void)[] = []
+  readonly #idle: (() => void)[] = []
 
   /** Keys with something under way. */
   get size(): number {
@@ -156,12 +156,12 @@ export class Flights<Load, Read> {
 
   /** Only while the leader's ticket is open. */
   offerLoad(key: string, load: Load): void {
-    this.#open(key).load = load
+    this.#stateOf(key).load = load
   }
 
   /** Only while the leader's ticket is open. */
   offerRead(key: string, read: Read): void {
-    this.#open(key).read = read
+    this.#stateOf(key).read = read
   }
 
   /** Nobody joins it from now on; one that a change has already ended is left alone. */
@@ -186,7 +186,7 @@ export class Flights<Load, Read> {
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
-  #open(key: string): KeyState<Load, Read> {
+  #stateOf(key: string): KeyState<Load, Read> {
     const state = this.#states.get(key)
     if (state === undefined) throw new Error(`no flight of ${key} is open`)
     return state

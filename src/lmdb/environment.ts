@@ -75,11 +75,6 @@ export class Environment {
     }
   }
 
-  /** Forgets readers that were killed: the snapshots they held keep pages from being used again. */
-  dropDeadReaders(): void {
-    this.#db.readerCheck()
-  }
-
   /** The last one out closes; no operation may be under way. */
   async release(): Promise<void> {
     if (--this.#holders > 0) return

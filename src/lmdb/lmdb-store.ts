@@ -15,7 +15,7 @@ export interface LmdbOptions {
    * The most bytes that entries take, as an estimate of what each needs in the file: its value (in
    * pages of 4,096 bytes once it is over 2,000), its key twice and 96 bytes. From 65,536 to 2^53 - 1.
    * A write that would go above it first removes the entries whose lives end soonest. The file may
-   * become some tenths larger and never shrinks. All who share a path should agree on it.
+   * become about twice as large and never shrinks. All who share a path should agree on it.
    *
    * @default 268,435,456 (256 MiB)
    */
@@ -207,7 +207,6 @@ class LmdbStore implements RemoteStore {
     if (this.#sweeping) return
     this.#sweeping = true
     try {
-      this.#opened().dropDeadReaders()
       while (this.#isAnyOver() && (await this.#write((space) => space.sweep(wallClock()))));
     } catch {
       // Nobody waits for it, and what failed here fails, and is reported, in the next write as well.

@@ -1,4 +1,3 @@
-import type { Database } from 'lmdb'
 import {
   AFTER_DUE,
   costOf,
@@ -12,10 +11,20 @@ import {
   stampExpiry,
 } from './records.ts'
 
-export type Bytes = Database<Buffer, Buffer>
+/** What is used of a database of `lmdb`; structural, so that our declarations do not need its own. */
+export interface Bytes {
+  getBinary(key: Buffer): Buffer | undefined
+  getKeys(range: { start: Buffer; end: Buffer; limit: number }): Iterable<Buffer>
+  put(key: Buffer, value: Buffer): PromiseLike<boolean>
+  remove(key: Buffer): PromiseLike<boolean>
+}
 
-/** Entries that one transaction removes at most beside what it was asked for: some milliseconds. */
-const AT_ONCE = 500
+/** Entries that one transaction sweeps at most: some milliseconds. */
+const SWEPT_AT_ONCE = 500
+/** Entries looked up together to make room: a write of the usual size needs the place of a few. */
+const ROOM_STEP = 8
+/** Such steps in one transaction at most. */
+const ROOM_STEPS = 64
 
 interface Meta {
   readonly format: number
@@ -83,9 +92,9 @@ export class Space {
 
   /** Removes what expired until `now`; whether there may be more. */
   sweep(now: number): boolean {
-    const due = soonestDue(this.#db, AT_ONCE).filter((each) => dueAt(each) <= now)
+    const due = soonestDue(this.#db, SWEPT_AT_ONCE).filter((each) => dueAt(each) <= now)
     for (const each of due) this.#removeDue(each)
-    return due.length === AT_ONCE
+    return due.length === SWEPT_AT_ONCE
   }
 
   save(): void {
@@ -102,17 +111,19 @@ export class Space {
    * have to write. What has expired goes first, and among equal lives the oldest.
    */
   #makeRoom(ownKey: Buffer, own: number, most: number): boolean {
-    if (this.#used - own <= most) return true
-    const soonest = soonestDue(this.#db, AT_ONCE)
-    for (const due of soonest) {
-      if (entryKeyOf(due).equals(ownKey)) continue
-      this.#removeDue(due)
+    for (let step = 0; step < ROOM_STEPS; step++) {
       if (this.#used - own <= most) return true
+      const soonest = soonestDue(this.#db, ROOM_STEP)
+      for (const due of soonest) {
+        if (this.#used - own <= most) return true
+        if (!entryKeyOf(due).equals(ownKey)) this.#removeDue(due)
+      }
+      if (soonest.length < ROOM_STEP) {
+        // All others are gone: if the counter says anything else, it is the counter that is wrong.
+        this.#used = own
+      }
     }
-    if (soonest.length === AT_ONCE) return false
-    // All others are gone: if the counter says anything else, it is the counter that is wrong.
-    this.#used = own
-    return true
+    return this.#used - own <= most
   }
 
   #removeDue(due: Buffer): void {

@@ -129,7 +129,7 @@ function giveCopy(kept: unknown, usual: Copying): unknown {
   return usual.copy === undefined ? kept : usual.copy(kept)
 }
 
-function isPrimitive(value: unknown): boolean {
+export function isPrimitive(value: unknown): boolean {
   return (typeof value !== 'object' || value === null) && typeof value !== 'function'
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../model/clock.ts'
-import { NOT_FOUND } from '../model/entry.ts'
+import { freshness, NOT_FOUND } from '../model/entry.ts'
 import type { Keeper } from './keeper.ts'
 import type { LocalEntry, LocalStore } from './local-store.ts'
 
@@ -26,16 +26,16 @@ export class LocalTier {
   fresh(key: string): LocalEntry | undefined {
     const entry = this.#store.get(key)
     if (entry === undefined) return undefined
-    const now = this.#clock.now()
-    if (now < entry.freshUntil) return entry
-    if (now >= entry.keptUntil) this.#store.delete(key)
+    const state = freshness(entry, this.#clock.now())
+    if (state === 'fresh') return entry
+    if (state === 'expired') this.#store.delete(key)
     return undefined
   }
 
   /** The same without counting as a use. */
   peek(key: string): LocalEntry | undefined {
     const entry = this.#store.peek(key)
-    return entry !== undefined && this.#clock.now() < entry.freshUntil ? entry : undefined
+    return entry && freshness(entry, this.#clock.now()) === 'fresh' ? entry : undefined
   }
 
   /** What one caller of a hit gets; `null` where the record is known not to exist. */
@@ -57,8 +57,11 @@ export class LocalTier {
     }
   }
 
+  /** Returns whether a fresh entry was there. */
   delete(key: string): boolean {
-    return this.#store.delete(key)
+    const held = this.peek(key) !== undefined
+    this.#store.delete(key)
+    return held
   }
 
   clear(): void {

@@ -14,10 +14,10 @@ interface LruSize {
    */
   readonly maxEntries: number
   /**
-   * Life of a value in the local tier, 1 ms to 10 years; never longer than what it has left in the
-   * remote one.
+   * The most a value lives in the local tier, 1 ms to 10 years; never longer than its ttl, nor than
+   * what it has left in the remote tier.
    *
-   * @default the cache's ttl
+   * @default no bound but these
    */
   readonly ttl?: Duration | undefined
 }

@@ -9,7 +9,7 @@ export interface Life {
   readonly keptUntil: number
 }
 
-export type Freshness = 'fresh' | 'stale' | 'expired'
+type Freshness = 'fresh' | 'stale' | 'expired'
 
 export function freshness(life: Life, now: number): Freshness {
   if (now < life.freshUntil) return 'fresh'

@@ -1,7 +1,7 @@
 import { optionRangeError, optionTypeError, shown } from './errors.ts'
 
 /** The most bytes of UTF-8 a key may have. */
-export const MAX_KEY_BYTES = 65_535
+const MAX_KEY_BYTES = 65_535
 
 /** Of the refresh lock, jetcache-go's own: a key ending in it would be taken for a lock. */
 export const REFRESH_LOCK_SUFFIX = '_#RL#'
@@ -17,7 +17,10 @@ const LEASE_SUFFIX = '_#LS#'
  */
 export function checkKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') {
-    throw optionTypeError(`key must be a string, but is ${shown(key)}`, 'Build the key as a string.')
+    throw optionTypeError(
+      `key must be a string, but is ${shown(key)}`,
+      'Build the key as a string.',
+    )
   }
   if (key.length === 0) {
     throw optionRangeError('key must not be empty', 'Check the parts that the key is built from.')

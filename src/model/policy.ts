@@ -2,7 +2,7 @@
 export interface Policy {
   /** Life of a value in the remote tier, and the most it gets in the local one. */
   readonly ttl: number
-  /** Life of a value in the local tier, if the remote one does not end sooner; `Infinity`: no bound of its own. */
+  /** The most a value lives in the local tier; `Infinity`: as long as in the remote. */
   readonly localTtl: number
   readonly jitterRatio: number
   readonly notFoundTtl: number

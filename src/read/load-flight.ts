@@ -1,12 +1,6 @@
+import { whenAborted } from './leaving.ts'
 import type { Load } from './load.ts'
-
-/** What a load brought to its callers. */
-export interface Loaded {
-  /** As the tiers keep it; each caller is given theirs from it. `NOT_FOUND`: no such record. */
-  readonly kept: unknown
-  /** The loader's error that said so, where it was an error. */
-  readonly cause: unknown
-}
+import type { Loaded } from './loaded-value.ts'
 
 /**
  * A load that callers of one key and epoch share, and the count of those who still wait for it.
@@ -26,8 +20,6 @@ export class LoadFlight {
     this.#result = new Promise((resolve) => {
       this.#land = resolve
     })
-    // All callers may have left: then nobody is there to hear that it failed.
-    this.#result.catch(() => undefined)
   }
 
   /** All callers, present and to come, get this result. */
@@ -44,12 +36,14 @@ export class LoadFlight {
   #untilAborted(signal: AbortSignal): Promise<Loaded> {
     return new Promise((resolve, reject) => {
       const leave = () => {
+        stopWaiting()
         reject(signal.reason)
         if (--this.#callers === 0) this.#abandon(signal.reason)
       }
-      signal.addEventListener('abort', leave, { once: true })
-      const stay = () => signal.removeEventListener('abort', leave)
-      this.#result.finally(stay).then(resolve, reject)
+      const stopWaiting = whenAborted(signal, leave)
+      this.#result.finally(stopWaiting).then(resolve, reject)
+      // The loader's first part has run already, and may have aborted it.
+      if (signal.aborted) leave()
     })
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../model/clock.ts'
+import type { Clock, Timer } from '../model/clock.ts'
 import { CacheLoadTimeoutError } from '../model/errors.ts'
 import type { AnyLoader, LoaderContext } from './call.ts'
 
@@ -8,12 +8,17 @@ import type { AnyLoader, LoaderContext } from './call.ts'
  */
 export class Load {
   readonly #key: string
+  readonly #onAbandon: () => void
   #controller: AbortController | undefined
+  #timer: Timer | undefined
+  #settled = false
   #abort: { readonly reason: unknown } | undefined
   #reject: ((reason: unknown) => void) | undefined
 
-  constructor(key: string) {
+  /** @param onAbandon Called first when it is abandoned, before anything hears of it. */
+  constructor(key: string, onAbandon: () => void = () => undefined) {
     this.#key = key
+    this.#onAbandon = onAbandon
   }
 
   /** Whether there is no use in starting it, or in going on. */
@@ -29,11 +34,11 @@ export class Load {
         return
       }
       this.#reject = reject
-      const timer = clock.setTimer(timeout, () =>
+      this.#timer = clock.setTimer(timeout, () =>
         this.abandon(new CacheLoadTimeoutError(this.#key, timeout)),
       )
-      started(loader, this.#context())
-        .finally(() => timer.cancel())
+      resultOf(loader, this.#context())
+        .finally(() => this.#end())
         .then(resolve, reject)
     })
   }
@@ -42,9 +47,18 @@ export class Load {
   abandon(reason: unknown): void {
     if (this.#abort !== undefined) return
     this.#abort = { reason }
+    this.#timer?.cancel()
+    this.#onAbandon()
     // First, so that a loader that rejects because of its signal does not choose the error.
     this.#reject?.(reason)
     this.#controller?.abort(reason)
+  }
+
+  /** What the loader made depend on its signal may be in use by others once it has settled. */
+  #end(): void {
+    this.#timer?.cancel()
+    this.#controller = undefined
+    this.#settled = true
   }
 
   /** The signal costs about as much as a small load: it is made when a loader asks for it. */
@@ -59,15 +73,15 @@ export class Load {
   }
 
   #signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#abort !== undefined) this.#controller.abort(this.#abort.reason)
-    }
-    return this.#controller.signal
+    if (this.#controller !== undefined) return this.#controller.signal
+    const controller = new AbortController()
+    if (this.#abort !== undefined) controller.abort(this.#abort.reason)
+    if (!this.#settled) this.#controller = controller
+    return controller.signal
   }
 }
 
 /** A loader that throws before it returns a promise has failed like any other. */
-async function started(loader: AnyLoader, context: LoaderContext): Promise<unknown> {
+async function resultOf(loader: AnyLoader, context: LoaderContext): Promise<unknown> {
   return loader(context)
 }

@@ -7,17 +7,12 @@ import type { Lookup } from '../model/outcome.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
-import type { FillOutcome, Lives, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
-import { FORMED_NOT_FOUND, type Formed, type ValueForm } from '../tiers/value-form.ts'
+import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
+import type { ValueForm } from '../tiers/value-form.ts'
 import type { AnyLoader, GetCall, OnceCall } from './call.ts'
-import { CodecConflicts } from './codec-conflicts.ts'
 import { Load } from './load.ts'
-import { type Loaded, LoadFlight } from './load-flight.ts'
-
-/** A value whose remote copy another writer keeps overwriting lives locally for this long at most. */
-const CONTESTED_LIFE = 1000
-
-type StoreLives = Lives & { readonly skipLocal: boolean }
+import { LoadFlight } from './load-flight.ts'
+import { type Loaded, LoadedValues } from './loaded-value.ts'
 
 /** A read of the remote that others may join who want it in the same form. */
 export interface JoinableRead {
@@ -28,7 +23,7 @@ export interface JoinableRead {
 export type CacheFlights = Flights<LoadFlight, JoinableRead>
 
 /** What the read path is built from. */
-export interface ReadParts {
+interface ReadParts {
   readonly stack: TierStack
   readonly flights: CacheFlights
   readonly policy: Policy
@@ -52,7 +47,7 @@ export class ReadPath {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #isNotFound: (error: unknown) => boolean
-  readonly #conflicts = new CodecConflicts()
+  readonly #values: LoadedValues
 
   constructor(parts: ReadParts) {
     this.#stack = parts.stack
@@ -61,6 +56,7 @@ export class ReadPath {
     this.#clock = parts.clock
     this.#counters = parts.counters
     this.#isNotFound = parts.isNotFound
+    this.#values = new LoadedValues(parts.stack, parts.clock, parts.counters)
   }
 
   /** A fresh local entry, counted; the part of every read that must be cheap. */
@@ -111,12 +107,11 @@ export class ReadPath {
 
   #lead(key: string, loader: AnyLoader, call: OnceCall): LoadFlight {
     const ticket = this.#flights.open(key)
-    const load = new Load(key)
-    const flight: LoadFlight = new LoadFlight(load, (reason) => {
+    const load = new Load(key, () => {
       ticket.revoke()
       this.#flights.withdrawLoad(key, flight)
-      load.abandon(reason)
     })
+    const flight: LoadFlight = new LoadFlight(load, (reason) => load.abandon(reason))
     this.#flights.offerLoad(key, flight)
     flight.lands(this.#fly(key, loader, call, flight, ticket))
     return flight
@@ -134,15 +129,15 @@ export class ReadPath {
       const remote = this.#remoteOf(call)
       if (remote === undefined) {
         this.#counters.miss++
-        const { value, cause } = await this.#run(loader, call, flight.load)
-        return this.#storeLocally(key, value, cause, call, ticket)
+        const landed = await this.#run(loader, call, flight.load)
+        return this.#values.keepLocally({ key, call, ticket, ...landed })
       }
       const budget = remote.budget()
       const answer = await this.#readRemote(remote, key, budget, call, ticket)
       if (answer.kind === 'value') return { kept: answer.kept, cause: undefined }
-      const { value, cause } = await this.#run(loader, call, flight.load)
-      if (answer.kind === 'error') return this.#storeLocally(key, value, cause, call, ticket)
-      return await this.#store(remote, key, value, cause, call, answer, budget, ticket)
+      const landing = { key, call, ticket, ...(await this.#run(loader, call, flight.load)) }
+      if (answer.kind === 'error') return this.#values.keepLocally(landing)
+      return await this.#values.fill(landing, remote, answer, budget)
     } finally {
       // Before anybody hears the result, so that who asks next does not join what is over.
       this.#flights.withdrawLoad(key, flight)
@@ -158,84 +153,30 @@ export class ReadPath {
   ): Promise<{ readonly value: unknown; readonly cause: unknown }> {
     if (!load.abandoned) this.#counters.query++
     try {
-      const value = await load.run(loader, call.loadTimeout ?? this.#policy.loadTimeout, this.#clock)
+      const value = await load.run(
+        loader,
+        call.loadTimeout ?? this.#policy.loadTimeout,
+        this.#clock,
+      )
       return { value: value ?? null, cause: undefined }
     } catch (error) {
       if (load.abandoned) {
         if (error instanceof CacheLoadTimeoutError) this.#counters.queryFail++
         throw error
       }
-      if (this.#isNotFound(error)) return { value: null, cause: error }
+      if (this.#saysNotFound(error)) return { value: null, cause: error }
       this.#counters.queryFail++
       throw error
     }
   }
 
-  /** Gives a loaded value its one shape, and decides whether and for how long it may be stored. */
-  #judge(
-    key: string,
-    value: unknown,
-    call: OnceCall,
-  ): { readonly formed: Formed; readonly stored: boolean; readonly lives: StoreLives } {
-    const formed = value === null ? FORMED_NOT_FOUND : this.#stack.forms.of(call.codec).form(key, value)
-    let stored = !formed.reserved
-    let ttl = typeof call.ttl === 'function' ? undefined : call.ttl
-    if (formed.reserved) this.#counters.uncacheable++
-    if (stored && value !== null) {
-      if (call.cacheIf !== undefined) stored = call.cacheIf(this.#stack.forms.give(formed.kept))
-      if (stored && typeof call.ttl === 'function') {
-        ttl = call.ttl(this.#stack.forms.give(formed.kept))
-      }
+  /** A predicate that throws has not recognised it: the loader's own error is what callers need. */
+  #saysNotFound(error: unknown): boolean {
+    try {
+      return this.#isNotFound(error)
+    } catch {
+      return false
     }
-    return { formed, stored, lives: { ttl, localTtl: call.localTtl, skipLocal: call.skipLocal } }
-  }
-
-  #storeLocally(
-    key: string,
-    value: unknown,
-    cause: unknown,
-    call: OnceCall,
-    ticket: Ticket,
-  ): Loaded {
-    const { formed, stored, lives } = this.#judge(key, value, call)
-    if (stored && !call.skipLocal) {
-      this.#count(this.#stack.keepLocally(key, formed.kept, lives, ticket))
-    }
-    return { kept: formed.kept, cause }
-  }
-
-  async #store(
-    remote: RemoteTier,
-    key: string,
-    value: unknown,
-    cause: unknown,
-    call: OnceCall,
-    answer: Extract<RemoteAnswer, { kind: 'miss' | 'corrupt' }>,
-    budget: Budget,
-    ticket: Ticket,
-  ): Promise<Loaded> {
-    const { formed, stored, lives } = this.#judge(key, value, call)
-    const loaded: Loaded = { kept: formed.kept, cause }
-    if (!stored) return loaded
-    const corrupt = answer.kind === 'corrupt' ? answer.bytes : undefined
-    const now = this.#clock.now()
-    if (corrupt !== undefined && this.#conflicts.contested(key, now)) {
-      this.#counters.codecConflicts++
-      if (!call.skipLocal) {
-        this.#count(this.#stack.keepLocally(key, formed.kept, lives, ticket, CONTESTED_LIFE))
-      }
-      return loaded
-    }
-    const outcome = await this.#stack.fill(remote, key, corrupt, formed, lives, budget, ticket)
-    this.#count(outcome)
-    if (outcome === 'took' && corrupt !== undefined) {
-      this.#conflicts.replaced(key, now + (lives.ttl ?? this.#policy.ttl))
-    }
-    return loaded
-  }
-
-  #count(outcome: FillOutcome): void {
-    if (outcome === 'fenced' || outcome === 'refused') this.#counters.fillsFenced++
   }
 
   #found<T>(kept: unknown, tier: 'local' | 'remote', ttlLeft: number): Lookup<T> {

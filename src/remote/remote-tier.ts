@@ -62,17 +62,23 @@ export class RemoteTier {
     return this.#guard('get', key, budget, () => this.#store.get(key))
   }
 
-  /** Writes what a load brought, over exactly what the load was told is there. */
+  /**
+   * Writes what a load brought, over exactly what the load was told is there.
+   *
+   * @param mayStill Asked when its turn has come.
+   */
   fill(
     key: string,
     expected: Uint8Array | undefined,
     bytes: Uint8Array,
     ttl: number,
     budget: Budget,
-  ): Promise<boolean> {
-    return this.#guard('fill', key, budget, () =>
-      this.#store.compareAndSet(key, expected, bytes, ttl),
-    )
+    mayStill: () => boolean,
+  ): Promise<'took' | 'refused' | 'fenced'> {
+    return this.#guard('fill', key, budget, async () => {
+      if (!mayStill()) return 'fenced'
+      return (await this.#store.compareAndSet(key, expected, bytes, ttl)) ? 'took' : 'refused'
+    })
   }
 
   set(
@@ -133,6 +139,7 @@ export class RemoteTier {
       }
       const startedAt = this.#clock.monotonic()
       let settled = false
+      let sent = false
       let endTurn = (): void => undefined
       const settle = () => {
         if (settled) return false
@@ -143,9 +150,11 @@ export class RemoteTier {
         return true
       }
       const timer = this.#clock.setTimer(budget.left, () => {
-        if (settle()) fail(`no answer within remoteTimeout (${this.#timeout} ms)`)
+        const reason = sent ? 'no answer' : 'its turn did not come, and it was not sent,'
+        if (settle()) fail(`${reason} within remoteTimeout (${this.#timeout} ms)`)
       })
       const send = () => {
+        sent = true
         started(call).then(
           (result) => {
             this.#clock.observe?.()
@@ -172,11 +181,7 @@ export class RemoteTier {
   }
 }
 
-/** A store that throws instead of rejecting is treated alike. */
-function started<T>(call: () => Promise<T>): Promise<T> {
-  try {
-    return call()
-  } catch (cause) {
-    return Promise.reject(cause)
-  }
+/** A store that throws instead of rejecting, or returns no promise, is treated alike. */
+async function started<T>(call: () => Promise<T>): Promise<T> {
+  return call()
 }

@@ -1,6 +1,7 @@
 /**
  * What a cache has counted since it was made. The first eight have jetcache-go's meaning. They are
- * recorded once per flight by the caller that leads it; callers that join count as `coalesced` only.
+ * recorded by each `get`, and once per load by the caller of `once` that leads it; callers that join
+ * a load count as `coalesced` only.
  */
 export interface Counters {
   /** A value or a placeholder came from a tier. */

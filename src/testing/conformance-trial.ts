@@ -24,7 +24,7 @@ export interface RemoteStoreTarget {
 }
 
 /** What a check works with. */
-export interface Trial {
+interface Trial {
   readonly store: RemoteStore
   readonly target: RemoteStoreTarget
   /** A key that no other check uses; it ends in `name`, and is deleted after the check. */

@@ -34,6 +34,11 @@ export interface Lives {
   readonly localTtl: number | undefined
 }
 
+/** The lives of what is stored, and whether in local too. */
+export interface StoreLives extends Lives {
+  readonly skipLocal: boolean
+}
+
 /**
  * What became of a fill.
  * - `took`: stored.
@@ -41,7 +46,13 @@ export interface Lives {
  * - `refused`: another writer was there first.
  * - `unknown`: the remote failed or did not answer.
  */
-export type FillOutcome = 'took' | 'fenced' | 'refused' | 'unknown'
+type FillOutcome = 'took' | 'fenced' | 'refused' | 'unknown'
+
+export interface Filled {
+  readonly outcome: FillOutcome
+  /** When its life in the remote ends, if it took. */
+  readonly expiresAt: number
+}
 
 /**
  * The order of the tiers and the rule of promotion live here and nowhere else:
@@ -102,9 +113,9 @@ export class TierStack {
     ticket: Ticket,
   ): void {
     if (this.local === undefined || !ticket.mayStoreLocally()) return
-    const ttl = Math.min(this.#localLife(answer.kept, localTtl), answer.ttlLeft)
-    const life = ttl === Infinity ? this.#policy.ttl : ttl
-    this.local.put(key, answer.kept, answer.askedAt + life)
+    const life = Math.min(this.#localLife(answer.kept, localTtl), answer.ttlLeft)
+    const known = life === Infinity ? this.#policy.ttl : life
+    this.local.put(key, answer.kept, answer.askedAt + known)
   }
 
   /**
@@ -116,26 +127,26 @@ export class TierStack {
     key: string,
     expected: Uint8Array | undefined,
     formed: Formed,
-    lives: Lives & { readonly skipLocal: boolean },
+    lives: StoreLives,
     budget: Budget,
     ticket: Ticket,
-  ): Promise<FillOutcome> {
-    if (!ticket.mayStore()) return 'fenced'
+  ): Promise<Filled> {
+    if (!ticket.mayStore()) return { outcome: 'fenced', expiresAt: 0 }
     const bytes = bytesOf(formed)
     const ttl = this.#remoteLife(formed.kept, lives)
     const sentAt = this.#clock.now()
     let outcome: FillOutcome
     try {
-      // A change that begins while this waits for its turn gets the turn after it, and prevails.
-      const took = await remote.fill(key, expected, bytes, ttl, budget)
-      outcome = took ? 'took' : 'refused'
+      const mayStill = () => ticket.mayStore()
+      outcome = await remote.fill(key, expected, bytes, ttl, budget, mayStill)
     } catch {
       outcome = 'unknown'
     }
     if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal) {
-      this.#keepFor(key, formed.kept, sentAt, Math.min(ttl, this.#localLife(formed.kept, lives.localTtl)), ticket)
+      const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
+      this.#keepFor(key, formed.kept, sentAt, life, ticket)
     }
-    return outcome
+    return { outcome, expiresAt: sentAt + ttl }
   }
 
   /**
@@ -165,7 +176,7 @@ export class TierStack {
     remote: RemoteTier,
     key: string,
     formed: Formed,
-    lives: Lives & { readonly skipLocal: boolean },
+    lives: StoreLives,
     when: 'absent' | 'present' | undefined,
     change: Change,
   ): Promise<boolean> {
@@ -225,16 +236,11 @@ export class TierStack {
       : jittered(ttl, policy.jitterRatio, random)
   }
 
-  /** `Infinity` where neither the call nor the engine bounds it. */
   #localLife(kept: unknown, localTtl: number | undefined): number {
     const policy = this.#policy
     const ttl = localTtl ?? policy.localTtl
-    if (ttl === Infinity) return kept === NOT_FOUND ? policy.notFoundTtl : ttl
-    return jittered(
-      kept === NOT_FOUND ? Math.min(ttl, policy.notFoundTtl) : ttl,
-      policy.jitterRatio,
-      random,
-    )
+    if (kept !== NOT_FOUND) return jittered(ttl, policy.jitterRatio, random)
+    return jittered(Math.min(ttl, policy.notFoundTtl), policy.notFoundJitterRatio, random)
   }
 }
 

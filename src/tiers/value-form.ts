@@ -1,6 +1,6 @@
 import type { Codec } from '../codec/codec.ts'
-import { decodePayload, encodePayload, PLACEHOLDER_BYTES } from '../codec/payload.ts'
-import type { Keeper } from '../local/keeper.ts'
+import { decodeBody, decodePayload, encodePayload, PLACEHOLDER_BYTES } from '../codec/payload.ts'
+import { isPrimitive, type Keeper } from '../local/keeper.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 
@@ -65,13 +65,16 @@ export class ValueForm {
       )
     }
     if (this.#codec === undefined) {
-      const own = this.#copy === undefined ? value : this.#copy(value)
+      const own = isPrimitive(value) ? value : (this.#copy?.(value) ?? value)
       return { kept: this.#keeper.keep(own, undefined), bytes: undefined, reserved: false }
     }
     const bytes = encodePayload(this.#codec, key, value)
     const kept = this.read(key, bytes)
     if (kept !== NOT_FOUND) return { kept, bytes, reserved: false }
-    return { kept: this.#keeper.keep(this.#codec.decode(bytes), bytes), bytes, reserved: true }
+    // Nil is no value; other bytes that stand for "not found" hold one that can only be handed on.
+    const read = decodeBody(this.#codec, key, bytes) ?? NOT_FOUND
+    const handed = read === NOT_FOUND ? read : this.#keeper.keep(read, bytes)
+    return { kept: handed, bytes, reserved: true }
   }
 
   /**
@@ -87,8 +90,11 @@ export class ValueForm {
 }
 
 function isThenable(value: unknown): boolean {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof Reflect.get(value, 'then') === 'function'
-  )
+  if (isPrimitive(value)) return false
+  try {
+    return typeof Reflect.get(value as object, 'then') === 'function'
+  } catch {
+    // A getter that throws would do so in any promise as well.
+    return true
+  }
 }

@@ -1,5 +1,5 @@
 import type { Codec } from '../codec/codec.ts'
-import type { Change, Flights } from '../flight/flights.ts'
+import type { Flights } from '../flight/flights.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
@@ -35,7 +35,7 @@ export class WritePath {
     const change = this.#flights.change(key)
     try {
       const remote = call.skipRemote ? undefined : this.#stack.remote
-      if (remote === undefined) return this.#setLocally(key, formed, call, change)
+      if (remote === undefined) return this.#setLocally(key, formed, call)
       return await this.#stack.write(remote, key, formed, call, call.when, change)
     } finally {
       change.settle()
@@ -83,11 +83,11 @@ export class WritePath {
     )
   }
 
-  #setLocally(key: string, formed: Formed, call: SetCall, change: Change): boolean {
+  /** In the very turn of the call: nothing can have come in between. */
+  #setLocally(key: string, formed: Formed, call: SetCall): boolean {
     const present = this.#stack.local?.peek(key) !== undefined
     if (call.when !== undefined && (call.when === 'present') !== present) return false
-    if (change.alone()) this.#stack.writeLocally(key, formed.kept, call)
-    else this.#stack.local?.delete(key)
+    this.#stack.writeLocally(key, formed.kept, call)
     return true
   }
 }

@@ -229,11 +229,16 @@ describe.each<Tiers>(['local', 'remote', 'both'])('P2 in one process, tiers: %s'
   it('no random schedule of 4 to 7 operations leaves an old value', async () => {
     const lists = fc.array(fc.constantFrom(...NAMES), { minLength: 4, maxLength: 7 })
     await fc.assert(
-      fc.asyncProperty(lists, fc.boolean(), fc.infiniteStream(fc.nat()), async (names, warm, picks) => {
-        const trace: string[] = []
-        const pick = (of: number) => (picks.next().value ?? 0) % of
-        await runOne(scenario(tiers, names, warm), trace, pick)
-      }),
+      fc.asyncProperty(
+        lists,
+        fc.boolean(),
+        fc.infiniteStream(fc.nat()),
+        async (names, warm, picks) => {
+          const trace: string[] = []
+          const pick = (of: number) => (picks.next().value ?? 0) % of
+          await runOne(scenario(tiers, names, warm), trace, pick)
+        },
+      ),
       { numRuns: 1000 },
     )
   }, 120_000)

@@ -74,6 +74,20 @@ const tasks = {
     return { failure: undefined }
   },
 
+  /** Opens and closes a second store on the path while the first one is writing. */
+  openAgain: async (rounds) => {
+    for (let round = 0; round < rounds; round++) {
+      const value = Buffer.from(String(round))
+      const writes = Array.from({ length: 20 }, () => store.set('k', value, { ttl: MINUTE }))
+      for (let turn = 0; turn < round % 4; turn++) await new Promise(setImmediate)
+      const second = lmdb({ path })
+      second.open()
+      await second.set('k', value, { ttl: MINUTE })
+      await Promise.all([...writes, second.close()])
+    }
+    return rounds
+  },
+
   close: () => store.close(),
 }
 

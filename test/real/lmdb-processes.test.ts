@@ -32,7 +32,14 @@ beforeAll(async () => {
     'false',
   ]
   await once(
-    spawn(process.execPath, [compiler, ...args, '--isolatedDeclarations', 'false']),
+    spawn(process.execPath, [
+      compiler,
+      ...args,
+      '--isolatedDeclarations',
+      'false',
+      '--noEmitOnError',
+      'false',
+    ]),
     'close',
   )
   expect(existsSync(join(built, 'lmdb/index.js'))).toBe(true)
@@ -205,6 +212,12 @@ describe('processes that share a store of lmdb()', () => {
     await both
     expect(most).toBeLessThanOrEqual(cap)
     expect(most).toBeGreaterThan(cap / 2)
+  })
+
+  it('may open the directory again while they write', async () => {
+    const worker = await Worker.start()
+    // Two environments of one process on one path would wait for each other for ever.
+    expect(await worker.ask('openAgain', 200)).toBe(200)
   })
 
   it('find what an ended process has written, also after a SIGKILL', async () => {

@@ -170,7 +170,7 @@ type Web struct {
 	Link *url.URL `json:"-"`
 }
 
-type Anything struct{ Number, Text, Bool, Nil, Float, List, Object, Time any }
+type Anything struct{ Number, Text, Bytes, Bool, Nil, Float, List, Object, Time any }
 
 type Failure struct{ Err error }
 
@@ -244,7 +244,7 @@ var fixtures = []fixture{
 	of("interned", []Place{{"Lisbon", "1100"}, {"Lisbon", "1200"}, {"Porto", "4000"}, {"Porto", "4100"}}),
 	of("marshalers", Marshalers{net.ParseIP("192.0.2.7"), big.NewInt(12)}),
 	of("web", Web{link("https://example.org/a?b=c")}),
-	of("anything", Anything{int8(1), "text", true, nil, 1.5, []any{int8(1), "a"}, map[string]any{"a": int8(2)}, instant("2024-05-06T07:08:09Z")}),
+	of("anything", Anything{int8(1), "text", []byte{1, 2}, true, nil, 1.5, []any{int8(1), "a"}, map[string]any{"a": int8(2)}, instant("2024-05-06T07:08:09Z")}),
 	of("failure", Failure{errors.New("it failed")}),
 	of("number", 42),
 	of("truth", true),

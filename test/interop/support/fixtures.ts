@@ -252,11 +252,12 @@ const COMPOUNDS: readonly Fixture[] = [
   differing(
     'anything',
     {
-      ...{ Number: 1, Text: 'text', Bool: true, Nil: null, Float: 1.5 },
+      ...{ Number: 1, Text: 'text', Bytes: Uint8Array.of(1, 2) },
+      ...{ Bool: true, Nil: null, Float: 1.5 },
       ...{ List: [1, 'a'], Object: { a: 2 }, Time: new Date(TIMES.Second) },
     },
     {
-      ...{ Number: 1, Text: 'text', Bool: true, Nil: null, Float: 1.5 },
+      ...{ Number: 1, Text: 'text', Bytes: 'AQI=', Bool: true, Nil: null, Float: 1.5 },
       ...{ List: [1, 'a'], Object: { a: 2 }, Time: TIMES.Second },
     },
     notInJson('an int8 comes back to Go as a float64'),

@@ -65,8 +65,9 @@ export async function findGo(): Promise<{ readonly go: string } | { readonly mis
       await run(go, ['list', '-deps', '.'], { cwd: SOURCE, timeout: DOWNLOAD_DEADLINE })
       return { go }
     } catch (error) {
-      const [reason] = String((error as { stderr?: unknown }).stderr ?? error).split('\n')
-      return { missing: `its modules cannot be had (${reason})` }
+      const said = String((error as { stderr?: unknown }).stderr ?? error).split('\n')
+      const reason = said.find((line) => line !== '' && !line.startsWith('go: downloading'))
+      return { missing: `its modules cannot be had (${reason ?? 'not in time'})` }
     }
   }
   return { missing: 'there is no Go toolchain on PATH or in /usr/local/go' }
@@ -82,11 +83,16 @@ export class GoPeer {
   /** Builds the program and starts it. */
   static async start(go: string, redisUrl: string): Promise<GoPeer> {
     const dir = await mkdtemp(join(tmpdir(), 'jetcache-ts-interop-'))
-    const program = join(dir, 'peer')
-    await run(go, ['build', '-o', program, '.'], { cwd: SOURCE, timeout: BUILD_DEADLINE })
-    const child = spawn(program, ['-redis', redisUrl], { stdio: ['pipe', 'pipe', 'pipe'] })
-    await once(child, 'spawn')
-    return new GoPeer(child, dir)
+    try {
+      const program = join(dir, 'peer')
+      await run(go, ['build', '-o', program, '.'], { cwd: SOURCE, timeout: BUILD_DEADLINE })
+      const child = spawn(program, ['-redis', redisUrl], { stdio: ['pipe', 'pipe', 'pipe'] })
+      await once(child, 'spawn')
+      return new GoPeer(child, dir)
+    } catch (error) {
+      await rm(dir, { recursive: true, force: true })
+      throw error
+    }
   }
 
   private constructor(child: ChildProcess, dir: string) {

@@ -1,7 +1,6 @@
 import { createClient, RESP_TYPES } from 'redis'
 import { type Cache, createCache } from '../../../src/cache.ts'
 import type { Codec } from '../../../src/codec/codec.ts'
-import { lru } from '../../../src/lru/lru.ts'
 import { nodeRedis } from '../../../src/redis/node-redis-store.ts'
 import type { RemoteStore } from '../../../src/remote/remote-store.ts'
 import { GoPeer } from './go-peer.ts'
@@ -15,8 +14,8 @@ export interface World {
   bytes(key: string): Promise<Uint8Array | undefined>
   /** A key that no other test uses. */
   key(name: string): string
-  /** A cache of ours; without a local tier each call sees what Redis holds. */
-  open(codec: Codec, tiers?: 'remote' | 'both'): Cache
+  /** A cache of ours without a local tier: each call sees what Redis holds. */
+  open(codec: Codec): Cache
   end(): Promise<void>
 }
 
@@ -36,9 +35,8 @@ export async function openWorld(toolchain: string, redisUrl: string): Promise<Wo
       return stored === null ? undefined : new Uint8Array(stored)
     },
     key: (name) => `interop:${unique}:${keys++}:${name}`,
-    open: (codec, tiers = 'remote') => {
-      const local = tiers === 'both' ? lru({ maxEntries: 1000 }) : undefined
-      const cache = createCache({ remote, local, codec, jitterRatio: 0, remoteTimeout: '10s' })
+    open: (codec) => {
+      const cache = createCache({ remote, codec, jitterRatio: 0, remoteTimeout: '10s' })
       caches.push(cache)
       return cache
     },

@@ -263,6 +263,15 @@ describe('The table of flights', () => {
     expect([ticket.mayStore(), ticket.mayStoreLocally()]).toEqual([true, true])
   })
 
+  it('a flight that is closed twice has left once: those that stay still see a change', () => {
+    const table: Table = new Flights()
+    const [left, stays] = [table.open('a'), table.open('a')]
+    left.close()
+    left.close()
+    table.change('a')
+    expect(stays.mayStore()).toBe(false)
+  })
+
   it('refuses an offer for which no flight is open', () => {
     const table: Table = new Flights()
     expect(() => table.offerLoad('a', 1)).toThrow('no flight of a is open')

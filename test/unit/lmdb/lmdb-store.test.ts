@@ -118,12 +118,13 @@ describe('the byte cap of lmdb()', () => {
 
 describe('the sweep of lmdb()', () => {
   it('removes what has expired, in several steps, and nothing else', async () => {
-    const store = start({ sweepInterval: 20 })
-    const keys = Array.from({ length: 1200 }, (_, i) => `k${i}`)
+    // More steps than there are intervals until the deadline: one sweep must do them all.
+    const store = start({ sweepInterval: '1s' })
+    const keys = Array.from({ length: 6000 }, (_, i) => `k${i}`)
     await store.set('kept', filled(10), LONG)
     const kept = await usedBytes()
     await Promise.all(keys.map((key) => store.set(key, filled(10), { ttl: 1 })))
-    await until('only what lives is counted', async () => (await usedBytes()) === kept)
+    await until('only what lives is counted', async () => (await usedBytes()) === kept, 6000)
     expect(await whichAreHeld(store, ['kept', ...keys])).toEqual(['kept'])
   })
 
@@ -211,6 +212,19 @@ describe('the directory of lmdb()', () => {
     await plant(await environmentFolder(), META_KEY, meta)
     expect(() => lmdb({ path }).open()).toThrow(/format 2.*reads format 1/)
     expect(() => lmdb({ path }).open()).toThrow(/format 2/)
+  })
+
+  it('has its byte counter set right should it be wrong', async () => {
+    const meta = Buffer.alloc(12)
+    meta.writeUInt32BE(1)
+    meta.writeDoubleBE(1e12, 4)
+    await plant(await environmentFolder(), META_KEY, meta)
+    const store = start()
+    await store.set('only', filled(100), LONG)
+    const used = await usedBytes()
+    expect(await whichAreHeld(store, ['k', 'only'])).toEqual(['only'])
+    await store.set('more', filled(100), LONG)
+    expect(await usedBytes()).toBe(2 * used)
   })
 
   it('is refused if another program wrote it', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { SteadyWallClock } from '../../../src/model/clock.ts'
+import { SteadyWallClock } from '../../../src/model/steady-wall-clock.ts'
 
 /** A machine whose two clocks the test moves; `now` starts where no step back makes it negative. */
 function machine() {

@@ -98,8 +98,12 @@ describe('The remote tier', () => {
     const { tier, memory } = open()
     const budget = tier.budget()
     expect(await tier.get('k', budget)).toBeUndefined()
-    expect(await tier.fill('k', undefined, BYTES, 1000, budget)).toBe(true)
-    expect(await tier.fill('k', undefined, BYTES, 1000, budget)).toBe(false)
+    const fill = (may: boolean) => tier.fill('k', undefined, BYTES, 1000, budget, () => may)
+    expect([await fill(false), await fill(true), await fill(true)]).toEqual([
+      'fenced',
+      'took',
+      'refused',
+    ])
     expect(await tier.get('k', budget)).toEqual({ bytes: BYTES, ttlLeft: 1000 })
     expect(await tier.set('k', BYTES, { ttl: 500, when: 'absent' }, budget)).toBe(false)
     expect(await tier.set('k', BYTES, { ttl: 500 }, budget)).toBe(true)
@@ -111,7 +115,7 @@ describe('The remote tier', () => {
     const { tier, counters } = open('before')
     const calls = {
       get: () => tier.get('k', tier.budget()),
-      fill: () => tier.fill('k', undefined, BYTES, 1, tier.budget()),
+      fill: () => tier.fill('k', undefined, BYTES, 1, tier.budget(), () => true),
       set: () => tier.set('k', BYTES, { ttl: 1 }, tier.budget()),
       delete: () => tier.delete('k', tier.budget()),
     }
@@ -152,6 +156,18 @@ describe('The remote tier', () => {
     expect([counters.remoteErrors, budget.left]).toEqual([1, 0])
   })
 
+  it('never sends a write whose time was over before its turn came', async () => {
+    const { tier, clock, switches } = open('hang')
+    const first = tier.delete('k', tier.budget()).catch((error: unknown) => error)
+    const second = tier.delete('k', new Budget(50)).catch((error: unknown) => error)
+    await clock.advanceAsync(50)
+    expect(await second).toBeInstanceOf(CacheRemoteError)
+    await clock.advanceAsync(50)
+    expect(await first).toBeInstanceOf(CacheRemoteError)
+    await clock.advanceAsync(1000)
+    expect(switches.asked).toBe(1)
+  })
+
   it('is ready as soon as the store answers a ping; pings that fail are no errors', async () => {
     const { tier, clock, switches, counters } = open('before')
     const ready = tier.ready(10_000)
@@ -183,6 +199,7 @@ describe('The remote tier', () => {
     const { tier, switches } = open()
     await tier.close()
     await expect(tier.set('k', BYTES, { ttl: 1 }, tier.budget())).rejects.toThrow('not sent')
+    await expect(tier.get('k', tier.budget())).rejects.toThrow('not sent')
     expect(await tier.ready(1000)).toBe(false)
     expect(switches.asked).toBe(0)
   })
