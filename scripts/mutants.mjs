@@ -51,13 +51,14 @@ async function caught(copy, path, source, mutant) {
   )
   const report = join(copy, 'report.json')
   await rm(report, { force: true })
-  await vitest(copy, [mutant.test, '--reporter=json', `--outputFile=${report}`])
+  const named = ['-t', mutant.name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), '--bail=1']
+  await vitest(copy, [mutant.test, ...named, '--reporter=json', `--outputFile=${report}`])
   const text = await readFile(report, 'utf8').catch(() => undefined)
   if (text === undefined) return 'NO REPORT'
   const results = JSON.parse(text).testResults.flatMap((file) => file.assertionResults)
-  const named = results.filter((result) => result.fullName.includes(mutant.name))
-  if (named.length === 0) return 'NO SUCH TEST'
-  return named.some((result) => result.status === 'failed') ? undefined : 'SURVIVED'
+  const ran = results.filter((result) => result.fullName.includes(mutant.name))
+  if (ran.length === 0) return 'NO SUCH TEST'
+  return ran.some((result) => result.status === 'failed') ? undefined : 'SURVIVED'
 }
 
 function vitest(cwd, args) {

@@ -29,6 +29,7 @@ import {
 } from './options.ts'
 import type { LoadFlight } from './read/load-flight.ts'
 import { type CacheFlights, type JoinableRead, ReadPath } from './read/read-path.ts'
+import type { BreakerState } from './remote/breaker.ts'
 import { RemoteTier } from './remote/remote-tier.ts'
 import { type Counters, newCounters } from './stats/counters.ts'
 import { TierStack } from './tiers/tier-stack.ts'
@@ -47,6 +48,8 @@ export interface CacheStats extends Readonly<Counters> {
   readonly type: CacheType
   /** Entries in the local tier; some may have expired without being touched since. */
   readonly localEntries: number
+  /** Whether the remote is used (`closed`) or held to be down; `undefined` without one. */
+  readonly breaker: BreakerState | undefined
 }
 
 /**
@@ -307,6 +310,7 @@ class TieredCache implements Cache<null> {
       name: this.name,
       type: this.type,
       localEntries: this.#local?.size ?? 0,
+      breaker: this.#stack.remote?.breaker,
       ...this.#counters,
     })
   }

@@ -30,4 +30,5 @@ export type {
   SetOptions,
 } from './options.ts'
 export type { LoaderContext } from './read/call.ts'
+export type { BreakerState } from './remote/breaker.ts'
 export type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote/remote-store.ts'

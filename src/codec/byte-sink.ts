@@ -84,6 +84,14 @@ export class ByteSink {
     this.#pos += 9
   }
 
+  /** Rounds to the nearest of 32 bits; beyond them to infinity. */
+  float32(value: number): void {
+    this.#reserve(5)
+    this.#bytes[this.#pos] = 0xca
+    this.#view.setFloat32(this.#pos + 1, value)
+    this.#pos += 5
+  }
+
   float64(value: number): void {
     this.#reserve(9)
     this.#bytes[this.#pos] = 0xcb

@@ -13,7 +13,10 @@ import {
 import type { ResolvedMsgpackOptions } from './msgpack-options.ts'
 import { Ancestry, Refusal, within } from './refusal.ts'
 
-type WriterOptions = Pick<ResolvedMsgpackOptions, 'toPlain' | 'forGo' | 'omitNull'>
+type WriterOptions = Pick<
+  ResolvedMsgpackOptions,
+  'toPlain' | 'forGo' | 'omitNull' | 'float32Fields'
+>
 
 const TWO_32 = 2 ** 32
 
@@ -22,14 +25,18 @@ export class MsgpackWriter {
   readonly #toPlain: ((value: object) => unknown) | undefined
   readonly #forGo: boolean
   readonly #omitNull: ReadonlySet<string> | undefined
+  readonly #float32Fields: ReadonlySet<string> | undefined
   readonly #ancestry = new Ancestry()
   readonly #sink = new ByteSink()
   #busy = false
+  /** Whether what is being written is, but for arrays, a property of `float32Fields`. */
+  #inFloat32 = false
 
   constructor(options: WriterOptions) {
     this.#toPlain = options.toPlain
     this.#forGo = options.forGo
     this.#omitNull = options.omitNull
+    this.#float32Fields = options.float32Fields
   }
 
   get busy(): boolean {
@@ -49,6 +56,7 @@ export class MsgpackWriter {
       throw error
     } finally {
       this.#ancestry.clear()
+      this.#inFloat32 = false
       this.#busy = false
     }
   }
@@ -83,7 +91,7 @@ export class MsgpackWriter {
   /** Safe integers as integers, since Go reads no float into an integer; -0 is none of them. */
   #number(value: number): void {
     const sink = this.#sink
-    if (!Number.isSafeInteger(value) || Object.is(value, -0)) sink.float64(value)
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#float(value)
     else if (value >= 0) {
       if (value < 0x80) sink.byte(value)
       else if (value < 0x100) sink.head8(0xcc, value)
@@ -95,6 +103,13 @@ export class MsgpackWriter {
     else if (value >= -0x8000) sink.head16(0xd1, value)
     else if (value >= -0x8000_0000) sink.head32(0xd2, value)
     else sink.head64(0xd3, value)
+  }
+
+  #float(value: number): void {
+    if (!this.#inFloat32) this.#sink.float64(value)
+    else if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
+      throw new Refusal(`${value}, which no float32 can hold. Check float32Fields`)
+    } else this.#sink.float32(value)
   }
 
   #object(value: object, depth: number): void {
@@ -127,6 +142,8 @@ export class MsgpackWriter {
     const keys = Object.keys(value)
     const at = this.#sink.length
     this.#containerHeader(keys.length, 0x80, 0xde)
+    const outer = this.#inFloat32
+    const float32Fields = this.#float32Fields
     let dropped = 0
     let key = ''
     try {
@@ -135,6 +152,7 @@ export class MsgpackWriter {
         if (part === undefined || (part === null && this.#omitNull?.has(key) === true)) {
           dropped++
         } else {
+          if (float32Fields !== undefined) this.#inFloat32 = float32Fields.has(key)
           this.#sink.string(key)
           this.#value(part, depth + 1)
         }
@@ -142,6 +160,7 @@ export class MsgpackWriter {
     } catch (error) {
       throw within(error, key, value)
     }
+    this.#inFloat32 = outer
     if (dropped > 0) this.#correctCount(at, keys.length, keys.length - dropped)
   }
 
@@ -243,6 +262,8 @@ export class MsgpackWriter {
 
   #mapParts(value: ReadonlyMap<unknown, unknown>, depth: number): void {
     this.#ancestry.enter(value, depth)
+    const outer = this.#inFloat32
+    this.#inFloat32 = false
     let at: unknown
     try {
       for (const [key, part] of value) {
@@ -253,6 +274,7 @@ export class MsgpackWriter {
     } catch (error) {
       throw within(error, mapStep(at), value)
     }
+    this.#inFloat32 = outer
   }
 
   #set(value: ReadonlySet<unknown>, depth: number): void {

@@ -34,7 +34,11 @@ interface CommonOptions {
 /** Options of `msgpack`. */
 export type MsgpackOptions = CommonOptions &
   (
-    | { readonly interop?: undefined; readonly omitNull?: undefined }
+    | {
+        readonly interop?: undefined
+        readonly omitNull?: undefined
+        readonly float32Fields?: undefined
+      }
     | {
         /**
          * Writes only what Go's vmihailenco/msgpack reads: a bigint as a 64-bit integer (which comes back as
@@ -52,6 +56,16 @@ export type MsgpackOptions = CommonOptions &
          * @default none
          */
         readonly omitNull?: readonly string[] | undefined
+        /**
+         * Properties of these names are `float32` in Go, which reads no float64 into one: a number there,
+         * or in an array there, nested ones too, is rounded to 32 bits, for every reader, the loader's
+         * caller included. Safe integers are kept as they are (Go rounds those beyond 2^24 itself). At
+         * any depth, so a float64 of Go under the same name is rounded too. Refused is what no float32
+         * can hold, such as 1e39. Only with `interop: 'go'`.
+         *
+         * @default none: all but safe integers are written in 64 bits
+         */
+        readonly float32Fields?: readonly string[] | undefined
       }
   )
 
@@ -63,6 +77,7 @@ export interface ResolvedMsgpackOptions {
   readonly maxDecodedBytes: number
   readonly forGo: boolean
   readonly omitNull: ReadonlySet<string> | undefined
+  readonly float32Fields: ReadonlySet<string> | undefined
 }
 
 const NAMES: ReadonlySet<string> = new Set<keyof ResolvedMsgpackOptions | 'interop'>([
@@ -72,7 +87,10 @@ const NAMES: ReadonlySet<string> = new Set<keyof ResolvedMsgpackOptions | 'inter
   'maxDecodedBytes',
   'interop',
   'omitNull',
+  'float32Fields',
 ])
+
+const ONLY_FOR_GO = ['omitNull', 'float32Fields'] as const
 
 /**
  * Below it a value fits into one network packet either way, and orders of this size lose less than
@@ -98,8 +116,10 @@ export function resolveMsgpackOptions(options: MsgpackOptions): ResolvedMsgpackO
   if (interop !== undefined && interop !== 'go') {
     throw optionTypeError(`interop must be 'go', but is ${shown(interop)}`, 'Leave it out.')
   }
-  if (options.omitNull !== undefined && interop === undefined) {
-    throw optionTypeError("omitNull has no effect without interop: 'go'", 'Give both, or neither.')
+  for (const name of ONLY_FOR_GO) {
+    if (options[name] !== undefined && interop === undefined) {
+      throw optionTypeError(`${name} has no effect without interop: 'go'`, 'Give both, or neither.')
+    }
   }
   return {
     toPlain,
@@ -113,6 +133,7 @@ export function resolveMsgpackOptions(options: MsgpackOptions): ResolvedMsgpackO
     ),
     forGo: interop === 'go',
     omitNull: namesOf('omitNull', options.omitNull),
+    float32Fields: namesOf('float32Fields', options.float32Fields),
   }
 }
 

@@ -28,9 +28,13 @@ const startTimeout = setTimeout
 const stopTimeout = clearTimeout
 const startInterval = setInterval
 const stopInterval = clearInterval
+const nextTurn = setImmediate
 
 /** The longest delay of one Node.js timer; a longer one would fire at once. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
+
+/** A timer so many milliseconds late was held up by something that held up all else as well. */
+const STALL = 20
 
 class SystemClock implements Clock {
   readonly #steady = new SteadyWallClock(wallClock, monotonicClock)
@@ -70,12 +74,20 @@ class SystemClock implements Clock {
 
 class SystemTimer implements Timer {
   #handle: ReturnType<typeof setTimeout> | undefined
+  #cancelled = false
 
   constructor(ms: number, callback: () => void) {
-    this.#start(ms, callback)
+    const dueAt = monotonicClock() + ms
+    this.#start(ms, () => {
+      // After a stall, timers fire before what has arrived meanwhile is read: an answer that came in
+      // time would be taken for one that did not come. One turn of the loop lets it in.
+      if (monotonicClock() - dueAt < STALL) callback()
+      else nextTurn(() => this.#cancelled || callback())
+    })
   }
 
   cancel(): void {
+    this.#cancelled = true
     stopTimeout(this.#handle)
   }
 

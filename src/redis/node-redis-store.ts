@@ -1,4 +1,13 @@
 import { optionTypeError, shown } from '../model/errors.ts'
+import { toReads } from '../redis-common/read-reply.ts'
+import {
+  COMPARE_AND_DELETE,
+  COMPARE_AND_SET,
+  MOST_KEYS,
+  READ,
+  type Script,
+} from '../redis-common/scripts.ts'
+import { TickReads } from '../redis-common/tick-reads.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
 import type {
   NodeRedisClient,
@@ -6,7 +15,6 @@ import type {
   NodeRedisSetOptions,
 } from './node-redis-client.ts'
 import { RevocableCommands } from './revocable-commands.ts'
-import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } from './scripts.ts'
 
 /**
  * A remote tier on a client of node-redis 6 (`createClient()` of the package `redis`, an optional
@@ -42,6 +50,7 @@ class NodeRedisStore implements RemoteStore {
   readonly name = 'node-redis'
   readonly #client: NodeRedisClient
   readonly #commands: RevocableCommands
+  readonly #reads = new TickReads((keys) => this.#read(keys), MOST_KEYS)
   #users = 0
   #closed = false
   #listening = false
@@ -70,9 +79,8 @@ class NodeRedisStore implements RemoteStore {
     this.#listening = false
   }
 
-  async get(key: string): Promise<RemoteRead | undefined> {
-    const [read] = await this.#read([key])
-    return read
+  get(key: string): Promise<RemoteRead | undefined> {
+    return this.#reads.read(key)
   }
 
   async getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
@@ -118,8 +126,7 @@ class NodeRedisStore implements RemoteStore {
   }
 
   async #read(keys: string[]): Promise<(RemoteRead | undefined)[]> {
-    const reply = (await this.#run(READ, keys, [])) as (Buffer | number | null)[]
-    return keys.map((_, i) => toRead(reply[2 * i], reply[2 * i + 1]))
+    return toReads(await this.#run(READ, keys, []), keys.length)
   }
 
   /** By its name; with its source where the server does not know it yet, or no longer. */
@@ -141,14 +148,4 @@ class NodeRedisStore implements RemoteStore {
 
   /** The client tells of each lost connection by an error, and keeps what it has not sent. */
   readonly #onError = (): void => this.#commands.revoke()
-}
-
-/** A key whose PTTL is 0 is there until the millisecond is over: to every command, so to us. */
-const LEAST_LIFE = 0.001
-
-function toRead(value: unknown, pttl: unknown): RemoteRead | undefined {
-  if (!(value instanceof Uint8Array) || typeof pttl !== 'number') return undefined
-  const ttlLeft = pttl === -1 ? Number.POSITIVE_INFINITY : Math.max(pttl, LEAST_LIFE)
-  // Copied: the client's Buffer is a view of what the socket received.
-  return { bytes: new Uint8Array(value), ttlLeft }
 }

@@ -45,6 +45,11 @@ export interface RemoteStore {
   delete(keys: readonly string[]): Promise<number>
   /** Resolves if the store can be used now. */
   ping(): Promise<void>
+  /**
+   * Whether a rejection is the answer of a server that is well: it refused this operation, and is
+   * worth asking the next one. Without it, no rejection is.
+   */
+  isAnswer?(error: unknown): boolean
   /** A cache has begun to use it; each such call is followed by one `close()`. */
   open(): void
   /** After the last `close()`: ends what the store itself opened, and nothing that it was handed. */

@@ -2,6 +2,7 @@ import { Sequence } from '../flight/sequence.ts'
 import type { Clock } from '../model/clock.ts'
 import { CacheRemoteError, type RemoteOperation } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
+import { Breaker, type BreakerState } from './breaker.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote-store.ts'
 
 /**
@@ -32,8 +33,15 @@ const no = (): boolean => false
 const ASK_EVERY = 50
 
 /**
- * The remote tier: a store with a deadline on each operation and one error type. The only place
- * that catches what a store throws.
+ * Operations that the store has not settled, those past their deadline included. Beyond it calls are
+ * refused, so that a remote that has stopped answering cannot fill the memory.
+ */
+const MOST_IN_FLIGHT = 10_000
+
+/**
+ * The remote tier: a store with a deadline on each operation, one error type, a breaker that keeps
+ * calls from a store that is down or slow, and a bound on what is under way. The only place that
+ * catches what a store throws.
  *
  * An operation that misses its deadline may still take effect later: its outcome is unknown.
  */
@@ -43,6 +51,10 @@ export class RemoteTier {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #writes = new Sequence()
+  readonly #breaker: Breaker
+  #inFlight = 0
+  /** The breaker's period that `#inFlight` counts. */
+  #counted = 0
   #closed = false
 
   /** @param timeout Milliseconds for all remote work of one call. */
@@ -51,7 +63,18 @@ export class RemoteTier {
     this.#timeout = timeout
     this.#clock = clock
     this.#counters = counters
+    this.#breaker = new Breaker(
+      clock,
+      () => this.#ping(this.budget()),
+      () => {
+        counters.breakerOpened++
+      },
+    )
     store.open()
+  }
+
+  get breaker(): BreakerState {
+    return this.#breaker.state
   }
 
   budget(): Budget {
@@ -100,8 +123,10 @@ export class RemoteTier {
     const left = () => timeout - (this.#clock.monotonic() - startedAt)
     while (!this.#closed && left() > 0) {
       const budget = new Budget(Math.min(this.#timeout, left()))
-      const answered = this.#guard('ping', undefined, budget, () => this.#store.ping())
-      if (await answered.then(yes, no)) return true
+      if (await this.#ping(budget).then(yes, no)) {
+        this.#breaker.answered()
+        return true
+      }
       await this.#pause(Math.min(ASK_EVERY, left()))
     }
     return false
@@ -109,7 +134,12 @@ export class RemoteTier {
 
   close(): Promise<void> {
     this.#closed = true
+    this.#breaker.stop()
     return this.#store.close()
+  }
+
+  #ping(budget: Budget): Promise<void> {
+    return this.#guard('ping', undefined, budget, () => this.#store.ping())
   }
 
   #pause(ms: number): Promise<void> {
@@ -128,16 +158,15 @@ export class RemoteTier {
     call: () => Promise<T>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fail = (reason: string, cause?: unknown) => {
-        // A ping that fails is an answer: it asks whether the remote is there.
-        if (operation !== 'ping') this.#counters.remoteErrors++
+      const fail = (reason: string, cause?: unknown) =>
         reject(new CacheRemoteError(operation, reason, { key, cause }))
-      }
-      if (this.#closed || budget.left <= 0) {
-        fail(`${this.#closed ? 'the cache is closed' : 'no time was left for it'}, it was not sent`)
+      const refusal = this.#refusal(operation, budget)
+      if (refusal !== undefined) {
+        fail(`${refusal}, it was not sent`)
         return
       }
       const startedAt = this.#clock.monotonic()
+      const period = this.#breaker.period
       let settled = false
       let sent = false
       let endTurn = (): void => undefined
@@ -150,18 +179,24 @@ export class RemoteTier {
         return true
       }
       const timer = this.#clock.setTimer(budget.left, () => {
+        if (!settle()) return
+        this.#failed(operation, sent ? period : undefined)
         const reason = sent ? 'no answer' : 'its turn did not come, and it was not sent,'
-        if (settle()) fail(`${reason} within remoteTimeout (${this.#timeout} ms)`)
+        fail(`${reason} within remoteTimeout (${this.#timeout} ms)`)
       })
       const send = () => {
         sent = true
-        started(call).then(
+        this.#sent(call, period).then(
           (result) => {
             this.#clock.observe?.()
-            if (settle()) resolve(result)
+            if (!settle()) return
+            this.#breaker.succeeded(period)
+            resolve(result)
           },
           (cause: unknown) => {
-            if (settle()) fail(cause instanceof Error ? cause.message : String(cause), cause)
+            if (!settle()) return
+            this.#failed(operation, this.#store.isAnswer?.(cause) === true ? undefined : period)
+            fail(cause instanceof Error ? cause.message : String(cause), cause)
           },
         )
       }
@@ -170,8 +205,13 @@ export class RemoteTier {
         return
       }
       this.#writes.run(key, () => {
-        if (this.#closed && settle()) fail('the cache is closed, it was not sent')
         if (settled) return Promise.resolve()
+        const late = this.#refusal(operation, budget)
+        if (late !== undefined) {
+          settle()
+          fail(`${late}, it was not sent`)
+          return Promise.resolve()
+        }
         send()
         return new Promise((resolve) => {
           endTurn = resolve
@@ -179,9 +219,46 @@ export class RemoteTier {
       })
     })
   }
-}
 
-/** A store that throws instead of rejecting, or returns no promise, is treated alike. */
-async function started<T>(call: () => Promise<T>): Promise<T> {
-  return call()
+  /** Why an operation must not go out now. */
+  #refusal(operation: RemoteOperation, budget: Budget): string | undefined {
+    if (this.#closed) return 'the cache is closed'
+    if (budget.left <= 0) {
+      this.#counters.remoteErrors++
+      return 'no time was left for it'
+    }
+    if (operation === 'ping') return undefined
+    if (this.#breaker.state !== 'closed') {
+      this.#counters.remoteSkipped++
+      return 'the remote is held to be down'
+    }
+    if (this.#inFlight >= MOST_IN_FLIGHT) {
+      this.#counters.remoteShed++
+      return `${MOST_IN_FLIGHT} operations are under way`
+    }
+    return undefined
+  }
+
+  /** @param period When it was sent; `undefined`: the failure says nothing about the remote. */
+  #failed(operation: RemoteOperation, period: number | undefined): void {
+    // A ping that fails is an answer: it asks whether the remote is there.
+    if (operation === 'ping') return
+    this.#counters.remoteErrors++
+    if (period !== undefined) this.#breaker.failed(period)
+  }
+
+  /** A store that throws instead of rejecting, or returns no promise, is treated alike. */
+  async #sent<T>(call: () => Promise<T>, period: number): Promise<T> {
+    if (this.#counted !== period) {
+      // What was under way when the remote went down may never settle.
+      this.#counted = period
+      this.#inFlight = 0
+    }
+    this.#inFlight++
+    try {
+      return await call()
+    } finally {
+      if (this.#counted === period) this.#inFlight--
+    }
+  }
 }

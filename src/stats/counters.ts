@@ -20,6 +20,12 @@ export interface Counters {
   coalesced: number
   /** Remote operations that failed or did not answer in time. */
   remoteErrors: number
+  /** Remote operations that were not sent because the breaker was open. */
+  remoteSkipped: number
+  /** Remote operations that were not sent because too many were under way. */
+  remoteShed: number
+  /** Times that the breaker has opened. */
+  breakerOpened: number
   /** Stored bytes that the codec could not read. */
   decodeFailures: number
   /** Keys that failed to decode again after their repair: another writer uses another codec. */
@@ -44,6 +50,9 @@ export function newCounters(): Counters {
     queryFail: 0,
     coalesced: 0,
     remoteErrors: 0,
+    remoteSkipped: 0,
+    remoteShed: 0,
+    breakerOpened: 0,
     decodeFailures: 0,
     codecConflicts: 0,
     remoteWithoutExpiry: 0,

@@ -158,9 +158,9 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
 
   it('no timer is left behind', async () => {
     const { cache, clock } = open(tiers, every('hang'))
-    const calls = [cache.once('a', async () => 1), cache.get('b'), cache.exists('c')]
+    const calls = [cache.once('a', async () => 1), cache.get('b')]
     await clock.advanceAsync(250)
-    expect(await Promise.all(calls)).toEqual([1, undefined, false])
+    expect(await Promise.all(calls)).toEqual([1, undefined])
     expect(clock.pendingTimers).toBe(0)
   })
 })
@@ -179,7 +179,9 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
     await cache.set('c', 1).catch(() => undefined)
     await cache.delete('d').catch(() => undefined)
     expect(cache.stats()).toMatchObject({
-      remoteErrors: 4,
+      remoteErrors: 3,
+      breakerOpened: 1,
+      remoteSkipped: 1,
       miss: 0,
       remoteMiss: 0,
       remoteHit: 0,
@@ -192,12 +194,13 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
     const { cache } = open(tiers, every('before'))
     expect(await cache.get('k')).toBeUndefined()
     expect(await cache.exists('k')).toBe(false)
-    const found = await cache.lookup('k')
+    const { cache: second } = open(tiers, every('before'))
+    const found = await second.lookup('k')
     expect(found).toMatchObject({
       status: 'error',
       error: { code: 'CACHE_REMOTE', operation: 'get', key: 'k' },
     })
-    const thrown = await cache.getOrThrow('k').catch((error: unknown) => error)
+    const thrown = await second.getOrThrow('k').catch((error: unknown) => error)
     expect(thrown).toBeInstanceOf(CacheRemoteError)
     expect(thrown).toMatchObject({ code: 'CACHE_REMOTE', operation: 'get', key: 'k' })
     expect((thrown as Error).cause).toMatchObject({ message: expect.stringContaining('injected') })
@@ -247,8 +250,7 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
     for (const call of [cache.set('k', 1), cache.delete('k')]) {
       await expect(call).rejects.toMatchObject({ code: 'CACHE_REMOTE', cause: thrown })
     }
-    expect(await cache.lookup('other')).toMatchObject({ status: 'error', error: { cause: thrown } })
-    expect(cache.stats()).toMatchObject({ remoteErrors: 4 })
+    expect(cache.stats()).toMatchObject({ remoteErrors: 3 })
   })
 
   it('it is asked again by the next call, and works when it is back', async () => {
@@ -344,5 +346,119 @@ describe('P6, a Redis that is frozen and comes back', () => {
       client.destroy()
       await server.stop()
     }
+  })
+})
+
+describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
+  /** Three failures in a row. */
+  async function openBreaker(opened: Opened, fault: Fault): Promise<void> {
+    for (const operation of [...ALL, 'ping'] as const) opened.faults[operation] = fault
+    const calls = ['x', 'y', 'z'].map((key) => opened.cache.get(key))
+    await opened.clock.advanceAsync(250)
+    await Promise.all(calls)
+    expect(opened.cache.stats()).toMatchObject({ breaker: 'open', breakerOpened: 1 })
+    opened.asked.length = 0
+  }
+
+  it.each(['hang', 'before'] as const)(
+    'opens when the remote does: %s; once then costs the load, and no call sends anything',
+    async (fault) => {
+      const opened = open(tiers)
+      const { cache, asked } = opened
+      await openBreaker(opened, fault)
+      expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+      expect(await cache.get('other')).toBeUndefined()
+      expect(await cache.lookup('other')).toMatchObject({ status: 'error' })
+      for (const change of [cache.set('k', 1), cache.delete('k')]) {
+        await expect(change).rejects.toBeInstanceOf(CacheRemoteError)
+      }
+      expect(asked).toEqual([])
+      expect(cache.stats().remoteSkipped).toBe(5)
+      if (tiers === 'both') expect(cache.peek('k')).toBeUndefined()
+    },
+  )
+
+  it('local hits go on as if nothing was', async () => {
+    const opened = open('both')
+    const { cache } = opened
+    await cache.set('k', 'value')
+    await openBreaker(opened, 'hang')
+    expect(await cache.once('k', async () => 'loaded')).toBe('value')
+  })
+
+  it('asks by itself whether the remote is back, and closes when it is', async () => {
+    const opened = open(tiers)
+    const { cache, clock, asked, faults, remote } = opened
+    await openBreaker(opened, 'hang')
+    await clock.advanceAsync(500)
+    expect(asked).toEqual(['ping'])
+    expect(cache.stats().breaker).toBe('half-open')
+    await clock.advanceAsync(250)
+    expect(cache.stats().breaker).toBe('open')
+    for (const operation of [...ALL, 'ping'] as const) delete faults[operation]
+    await clock.advanceAsync(500)
+    expect(asked).toEqual(['ping', 'ping'])
+    expect(cache.stats().breaker).toBe('closed')
+    await cache.set('k', 'again')
+    expect(remote.peek('k')).toBeDefined()
+  })
+
+  it('is on trial after that: one failure opens it again, one success ends the trial', async () => {
+    const opened = open(tiers)
+    const { cache, clock, faults } = opened
+    await openBreaker(opened, 'before')
+    delete faults.ping
+    await clock.advanceAsync(500)
+    await cache.get('k')
+    expect(cache.stats()).toMatchObject({ breaker: 'open', breakerOpened: 2 })
+    for (const operation of [...ALL, 'ping'] as const) delete faults[operation]
+    await clock.advanceAsync(500)
+    await cache.get('k')
+    faults.get = 'before'
+    await cache.get('k')
+    expect(cache.stats()).toMatchObject({ breaker: 'closed', breakerOpened: 2 })
+  })
+
+  it('opens when half of the last calls fail, though never three in a row', async () => {
+    const opened = open(tiers)
+    const { cache, faults } = opened
+    for (let call = 0; call < 40 && cache.stats().breaker === 'closed'; call++) {
+      if (call % 2 === 0) faults.get = 'before'
+      else delete faults.get
+      await cache.get(`k${call}`)
+    }
+    expect(cache.stats()).toMatchObject({ breaker: 'open', remoteErrors: 10 })
+  })
+
+  it('leaves no timer behind when the cache closes while it is open', async () => {
+    const opened = open(tiers)
+    await openBreaker(opened, 'hang')
+    const closed = opened.cache.close()
+    await opened.clock.advanceAsync(5000)
+    await closed
+    expect(opened.clock.pendingTimers).toBe(0)
+  })
+
+  it('a load that a hanging change has overlapped answers without waiting for that change', async () => {
+    const { cache, faults, clock } = open(tiers)
+    const loader = new HeldLoader<string>()
+    const loaded = cache.once('k', loader.load)
+    const run = await loader.run(0)
+    faults.delete = 'hang'
+    const change = cache.delete('k').catch((error: unknown) => error)
+    run.resolve('loaded')
+    expect(await loaded).toBe('loaded')
+    await clock.advanceAsync(250)
+    expect(await change).toBeInstanceOf(CacheRemoteError)
+  })
+
+  it('refuses calls beyond 10,000 under way instead of piling them up', async () => {
+    const { cache, asked, clock } = open(tiers, { get: 'hang' })
+    const calls = Array.from({ length: 10_010 }, (_, i) => cache.get(`k${i}`))
+    await clock.advanceAsync(0)
+    expect(asked.length).toBe(10_000)
+    expect(cache.stats().remoteShed).toBe(10)
+    await clock.advanceAsync(250)
+    await Promise.all(calls)
   })
 })

@@ -55,6 +55,29 @@ type Floats struct {
 type Singles struct {
 	Float32, Whole float32
 	Vector         []float32
+	Grid           [][]float32
+	Rows           []Single
+	Float64        float64
+	Doubles        []float64
+}
+
+type Single struct{ Float32 float32 }
+
+type UnrealSingles struct{ Vector []float32 }
+
+// Order is the one that examples/go-peers.mjs shows.
+type Order struct {
+	ID        int64
+	Customer  string `msgpack:"customer"`
+	City      string `msgpack:",intern"`
+	Weight    float32
+	PlacedAt  time.Time
+	ShippedAt time.Time
+}
+
+// Quoted keeps its number from being rounded by readers of JSON that have float64 only.
+type Quoted struct {
+	ID int64 `json:",string"`
 }
 
 type Unreal struct{ Minus0, NaN, Inf, MinusInf float64 }
@@ -219,8 +242,13 @@ var fixtures = []fixture{
 	of("intsEdge", Ints{math.MinInt64, math.MinInt8, math.MinInt16, math.MinInt32, math.MinInt64,
 		math.MaxUint64, math.MaxUint8, math.MaxUint16, math.MaxUint32, math.MaxUint64}),
 	of("intsBeyond", Ints{Int: -9007199254740993, Int64: math.MaxInt64, Uint: 9007199254740993, Uint64: 1 << 63}),
+	of("quoted", Quoted{9007199254740993}),
 	of("floats", Floats{0.1, 3, 1e300}),
-	of("singles", Singles{0.1, 3, []float32{0.1, -2, 1e30}}),
+	of("singles", Singles{0.1, 3, []float32{0.1, -2, 1e30}, [][]float32{{0.1}, {}, {2, 0.5}},
+		[]Single{{0.1}, {1.5}}, 0.1, []float64{0.1, 1e300}}),
+	of("singlesBeyond", Single{16_777_216}),
+	of("unrealSingles", UnrealSingles{[]float32{float32(math.Copysign(0, -1)), float32(math.NaN()),
+		float32(math.Inf(1)), float32(math.Inf(-1)), math.SmallestNonzeroFloat32, math.MaxFloat32}}),
 	of("unreal", Unreal{math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1)}),
 	of("texts", Texts{"plain", "é 漢字 🙂 \x00 \"", "", strings.Repeat("x", 300), true}),
 	of("illFormed", Letter{"a\xffb"}),
@@ -246,6 +274,7 @@ var fixtures = []fixture{
 	of("web", Web{link("https://example.org/a?b=c")}),
 	of("anything", Anything{int8(1), "text", []byte{1, 2}, true, nil, 1.5, []any{int8(1), "a"}, map[string]any{"a": int8(2)}, instant("2024-05-06T07:08:09Z")}),
 	of("failure", Failure{errors.New("it failed")}),
+	of("order", Order{ID: 7, Customer: "Ada", City: "Lisbon", Weight: 0.1, PlacedAt: instant("2024-05-06T07:08:09Z")}),
 	of("number", 42),
 	of("truth", true),
 	of("list", []int{1, 2, 3}),

@@ -81,6 +81,7 @@ var targets = []fixture{
 	of("[]int", struct{ V []int }{}), of("[]int64", struct{ V []int64 }{}), of("[]string", struct{ V []string }{}),
 	of("[]any", struct{ V []any }{}), of("[]Inner", struct{ V []Inner }{}), of("[]map[string]int", struct{ V []map[string]int }{}),
 	of("map[string]int", struct{ V map[string]int }{}), of("map[string]string", struct{ V map[string]string }{}),
+	of("map[string]float32", struct{ V map[string]float32 }{}),
 	of("map[string]any", struct{ V map[string]any }{}), of("map[int]string", struct{ V map[int]string }{}),
 	of("Inner", struct{ V Inner }{}), of("*Inner", struct{ V *Inner }{}),
 	of("*int64", struct{ V *int64 }{}), of("*string", struct{ V *string }{}),

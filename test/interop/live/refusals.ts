@@ -77,7 +77,7 @@ export function refusalTests(world: () => World): void {
     expect(answer.shown).toBe('{V:0001-01-01 00:00:00 +0000 UTC}')
   })
 
-  test('a fraction is an error to a float32 of Go, and not a rounded number', async () => {
+  test('a fraction is an error to a float32 of Go, unless float32Fields names it', async () => {
     const { go, key, open } = world()
     const at = key('float32')
     const asked = { do: 'read', codec: 'msgpack', key: at, target: 'float32' } as const
@@ -86,6 +86,35 @@ export function refusalTests(world: () => World): void {
     await open(msgpack({ interop: 'go' })).set(at, { V: 3 })
     expect(await go.call(asked)).toMatchObject({ shown: '{V:3}' })
     expect(await go.call({ ...asked, target: 'float64' })).toMatchObject({ shown: '{V:3}' })
+
+    const cache = open(msgpack({ interop: 'go', float32Fields: ['V'] }))
+    await cache.set(at, { V: 0.1 })
+    expect(await go.call(asked)).toMatchObject({ shown: '{V:0.1}' })
+    expect(await go.call({ ...asked, target: 'float64' })).toMatchObject({
+      shown: '{V:0.10000000149011612}',
+    })
+    expect(await cache.get(at)).toEqual({ V: 0.10000000149011612 })
+  })
+
+  test('an integer that no float32 has is rounded by Go alone', async () => {
+    const { go, key, open } = world()
+    const at = key('float32')
+    const asked = { do: 'read', codec: 'msgpack', key: at, target: 'float32' } as const
+    const cache = open(msgpack({ interop: 'go', float32Fields: ['V'] }))
+    await cache.set(at, { V: 2 ** 24 + 1 })
+    expect(await go.call(asked)).toMatchObject({ shown: '{V:1.6777216e+07}' })
+    expect(await go.call({ ...asked, target: 'int64' })).toMatchObject({ shown: '{V:16777217}' })
+    expect(await cache.get(at)).toEqual({ V: 2 ** 24 + 1 })
+  })
+
+  test('a float32 in a map is an error to Go under the name of the map, not under its own', async () => {
+    const { go, key, open } = world()
+    const at = key('float32 in a map')
+    const asked = { do: 'read', codec: 'msgpack', key: at, target: 'map[string]float32' } as const
+    await open(msgpack({ interop: 'go', float32Fields: ['V'] })).set(at, { V: { a: 0.1 } })
+    expect((await go.call(asked)).error).toBe('msgpack: invalid code=cb decoding float32')
+    await open(msgpack({ interop: 'go', float32Fields: ['a'] })).set(at, { V: { a: 0.1 } })
+    expect(await go.call(asked)).toMatchObject({ shown: '{V:map[a:0.1]}' })
   })
 
   test('a nil is the zero value for every other type of field', async () => {

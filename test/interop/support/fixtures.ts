@@ -12,8 +12,8 @@ export interface Fixture {
   readonly raw?: Raw
   /** The codecs with which what was read cannot be written back, and why that is. */
   readonly oneWay: Partial<Readonly<Record<GoCodec, string>>>
-  /** Whether the default msgpack, without `interop: 'go'`, writes something else, for it has a bigint. */
-  readonly onlyInterop: boolean
+  /** What Go says to it as the default msgpack, without `interop: 'go'`, writes it; undefined: nothing. */
+  readonly refusedWithout: RegExp | undefined
 }
 
 type OneWay = string | Fixture['oneWay']
@@ -23,8 +23,10 @@ function fixture(name: string, values: Fixture['values'], oneWay: OneWay = {}): 
     typeof oneWay === 'string' ? { msgpack: oneWay, json: oneWay, sonic: oneWay } : oneWay
   const value = values.msgpack as object | null
   const parts = typeof value === 'object' && value !== null ? Object.values(value) : []
-  const onlyInterop = parts.some((part) => typeof part === 'bigint')
-  return { name, values, oneWay: reasons, onlyInterop }
+  // A bigint is of a kind of its own there.
+  const hasBigint = parts.some((part) => typeof part === 'bigint')
+  const refusedWithout = hasBigint ? /invalid code=[cd]7 / : undefined
+  return { name, values, oneWay: reasons, refusedWithout }
 }
 
 function alike(name: string, value: unknown, oneWay?: OneWay): Fixture {
@@ -82,6 +84,9 @@ const SMALL_EDGES = {
 }
 const ROUNDED = notInJson('JSON.parse has rounded it')
 
+/** What a float32 has of 0.1. */
+const TENTH = Math.fround(0.1)
+
 const NUMBERS: readonly Fixture[] = [
   alike('ints', {
     ...{ Int: -5, Int8: -6, Int16: -300, Int32: -70_000, Int64: -5_000_000_000 },
@@ -120,12 +125,30 @@ const NUMBERS: readonly Fixture[] = [
     { ...NO_INTS, ...NO_UINTS, Int: -(2 ** 53), Int64: 2 ** 63, Uint: 2 ** 53, Uint64: 2 ** 63 },
     ROUNDED,
   ),
+  differing('quoted', { ID: 9007199254740993n }, { ID: '9007199254740993' }),
   alike('floats', { Float64: 0.1, Whole: 3, Huge: 1e300 }),
-  differing(
-    'singles',
-    { Float32: Math.fround(0.1), Whole: 3, Vector: [Math.fround(0.1), -2, Math.fround(1e30)] },
-    { Float32: 0.1, Whole: 3, Vector: [0.1, -2, 1e30] },
-    { msgpack: 'Go reads no float64 into a float32' },
+  singles(
+    differing(
+      'singles',
+      {
+        ...{ Float32: TENTH, Whole: 3, Vector: [TENTH, -2, Math.fround(1e30)] },
+        ...{ Grid: [[TENTH], [], [2, 0.5]], Rows: [{ Float32: TENTH }, { Float32: 1.5 }] },
+        ...{ Float64: 0.1, Doubles: [0.1, 1e300] },
+      },
+      {
+        ...{ Float32: 0.1, Whole: 3, Vector: [0.1, -2, 1e30] },
+        ...{ Grid: [[0.1], [], [2, 0.5]], Rows: [{ Float32: 0.1 }, { Float32: 1.5 }] },
+        ...{ Float64: 0.1, Doubles: [0.1, 1e300] },
+      },
+    ),
+  ),
+  alike('singlesBeyond', { Float32: 2 ** 24 }),
+  singles(
+    fixture('unrealSingles', {
+      msgpack: {
+        Vector: [-0, Number.NaN, Infinity, -Infinity, 2 ** -149, (2 - 2 ** -23) * 2 ** 127],
+      },
+    }),
   ),
   fixture('unreal', {
     msgpack: { Minus0: -0, NaN: Number.NaN, Inf: Infinity, MinusInf: -Infinity },
@@ -137,6 +160,10 @@ const NUMBERS: readonly Fixture[] = [
     ROUNDED,
   ),
 ]
+
+function singles(fixture: Fixture): Fixture {
+  return { ...fixture, refusedWithout: /invalid code=cb decoding float32/ }
+}
 
 function MAX_UINT64(): bigint {
   return 2n ** 64n - 1n
@@ -267,6 +294,19 @@ const COMPOUNDS: readonly Fixture[] = [
     { Err: 'it failed' },
     { Err: {} },
     notInJson('encoding/json has no error to make of an object'),
+  ),
+  singles(
+    differing(
+      'order',
+      {
+        ...{ ID: 7, customer: 'Ada', City: 'Lisbon', Weight: TENTH },
+        ...{ PlacedAt: new Date(TIMES.Second), ShippedAt: new Date(TIMES.Zero) },
+      },
+      {
+        ...{ ID: 7, Customer: 'Ada', City: 'Lisbon', Weight: 0.1 },
+        ...{ PlacedAt: TIMES.Second, ShippedAt: TIMES.Zero },
+      },
+    ),
   ),
   alike('inner', inner(7, 'seven')),
   alike(

@@ -1,0 +1,122 @@
+import type { Clock, Timer } from '../model/clock.ts'
+
+/**
+ * - `closed`: calls go out.
+ * - `open`: none does; the remote is asked from time to time whether it is there again.
+ * - `half-open`: it is being asked at this moment.
+ */
+export type BreakerState = 'closed' | 'open' | 'half-open'
+
+/** As many failures without a success between them, and the remote is held to be down. */
+const IN_A_ROW = 3
+
+/** Calls that are remembered; half of them failed, and the remote is held to be down as well. */
+const REMEMBERED = 20
+
+/** Milliseconds between two probes. A remote that is back is used again within two of them. */
+const PROBE_EVERY = 500
+
+/**
+ * Keeps calls from a remote that fails or is too slow: while it is open, a call costs nothing
+ * instead of a deadline. A failure is an answer that did not come in time as well as one that says
+ * no; so slowness opens it, and since a probe has the same deadline as a call, only speed closes it.
+ *
+ * After it has closed it is on trial: the next failure opens it again at once, a success ends the
+ * trial. Outcomes of calls sent before it opened tell nothing about now and are not counted.
+ *
+ * Circuit breaker: M. Nygard, Release It!, 2007.
+ */
+export class Breaker {
+  readonly #clock: Clock
+  readonly #probe: () => Promise<void>
+  readonly #onOpen: () => void
+  #state: BreakerState = 'closed'
+  /** One bit per call, the last one lowest; 1: it failed. */
+  #outcomes = 0
+  #onTrial = false
+  #timer: Timer | undefined
+  #stopped = false
+  #period = 0
+
+  /** @param probe Asks the remote whether it is there; rejects if it does not answer in time. */
+  constructor(clock: Clock, probe: () => Promise<void>, onOpen: () => void) {
+    this.#clock = clock
+    this.#probe = probe
+    this.#onOpen = onOpen
+  }
+
+  get state(): BreakerState {
+    return this.#state
+  }
+
+  /** Numbers the times it was closed: what was sent in an earlier one is told from what is sent now. */
+  get period(): number {
+    return this.#period
+  }
+
+  /** @param period When the call was sent. */
+  succeeded(period: number): void {
+    if (this.#state !== 'closed' || period !== this.#period) return
+    this.#onTrial = false
+    this.#outcomes <<= 1
+  }
+
+  /** @param period When the call was sent. */
+  failed(period: number): void {
+    if (this.#state !== 'closed' || period !== this.#period) return
+    this.#outcomes = (this.#outcomes << 1) | 1
+    if (this.#onTrial || isDown(this.#outcomes)) this.#open()
+  }
+
+  /** The remote has answered somebody who asked apart from the probes. */
+  answered(): void {
+    if (this.#state === 'open') this.#close()
+  }
+
+  /** Ends the probes. */
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  #open(): void {
+    this.#state = 'open'
+    this.#onOpen()
+    this.#wait()
+  }
+
+  #wait(): void {
+    if (this.#stopped) return
+    this.#timer = this.#clock.setTimer(PROBE_EVERY, () => {
+      this.#state = 'half-open'
+      this.#probe().then(
+        () => this.#close(),
+        () => {
+          this.#state = 'open'
+          this.#wait()
+        },
+      )
+    })
+  }
+
+  #close(): void {
+    this.#timer?.cancel()
+    this.#state = 'closed'
+    this.#outcomes = 0
+    this.#onTrial = true
+    this.#period++
+  }
+}
+
+const LAST_ONES = (1 << IN_A_ROW) - 1
+const ALL = (1 << REMEMBERED) - 1
+
+function isDown(outcomes: number): boolean {
+  return (outcomes & LAST_ONES) === LAST_ONES || bitsIn(outcomes & ALL) * 2 >= REMEMBERED
+}
+
+function bitsIn(word: number): number {
+  let bits = 0
+  for (let rest = word; rest !== 0; rest &= rest - 1) bits++
+  return bits
+}
