@@ -50,6 +50,8 @@ export interface CacheStats extends Readonly<Counters> {
   readonly localEntries: number
   /** Whether the remote is used (`closed`) or held to be down; `undefined` without one. */
   readonly breaker: BreakerState | undefined
+  /** Keys whose change the remote did not take and which are not repaired yet. */
+  readonly recoveryPending: number
 }
 
 /**
@@ -311,6 +313,7 @@ class TieredCache implements Cache<null> {
       type: this.type,
       localEntries: this.#local?.size ?? 0,
       breaker: this.#stack.remote?.breaker,
+      recoveryPending: this.#stack.remote?.repairsPending ?? 0,
       ...this.#counters,
     })
   }

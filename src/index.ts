@@ -7,7 +7,7 @@ export type { Isolation, LocalEngine, LocalEntry, LocalStore } from './local/loc
 export type { Clock, Timer } from './model/clock.ts'
 export type { Duration } from './model/duration.ts'
 export { parseDuration } from './model/duration.ts'
-export type { CacheErrorCode, RemoteOperation } from './model/errors.ts'
+export type { CacheErrorCode, RemoteOperation, RemoteOutcome } from './model/errors.ts'
 export {
   CacheClosedError,
   CacheDecodeError,

@@ -9,6 +9,9 @@ import { Ancestry, MAX_DEPTH, Refusal, within } from './refusal.ts'
  * numbers, strings, arrays and plain objects, nested up to 512 deep. A Date becomes its ISO string and
  * -0 becomes 0, for every caller; a property that is undefined is dropped. What JSON would lose is
  * refused with its path: bigint, Map, Set, bytes, NaN, infinities, undefined in arrays.
+ *
+ * Numbers are read as JavaScript reads them: an integer of Go beyond 2^53 arrives rounded. `msgpack`
+ * reads it as a bigint; in JSON Go keeps its digits in a field tagged `json:",string"`.
  */
 export function json(): Codec {
   return {

@@ -65,15 +65,30 @@ export class CacheNotFoundError extends CacheError {
 }
 
 /** What the remote tier was asked to do when it failed. */
-export type RemoteOperation = 'get' | 'fill' | 'set' | 'delete' | 'ping'
+export type RemoteOperation = 'get' | 'fill' | 'set' | 'delete' | 'ping' | 'repair'
+
+/**
+ * What is known of a remote operation that failed.
+ * - `not sent`: it has certainly not taken effect.
+ * - `refused`: the server said no; it has not taken effect.
+ * - `unknown`: it may have taken effect, or do so later.
+ */
+export type RemoteOutcome = 'not sent' | 'refused' | 'unknown'
 
 /** The remote tier failed or did not answer in time; `cause` is the client's own error. */
 export class CacheRemoteError extends CacheError {
   readonly operation: RemoteOperation
+  readonly outcome: RemoteOutcome
 
-  constructor(operation: RemoteOperation, reason: string, fields: CacheErrorFields) {
+  constructor(
+    operation: RemoteOperation,
+    outcome: RemoteOutcome,
+    reason: string,
+    fields: CacheErrorFields,
+  ) {
     super('CACHE_REMOTE', `cache: remote ${operation} failed: ${reason}`, fields)
     this.operation = operation
+    this.outcome = outcome
   }
 }
 

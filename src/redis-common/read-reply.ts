@@ -4,12 +4,12 @@ import type { RemoteRead } from '../remote/remote-store.ts'
 const LEAST_LIFE = 0.001
 
 /**
- * What the READ script replied, key by key, where the client gives strings of the server as Buffers
+ * What the READ script replied to `count` keys, key by key, where the client gives strings of the server as Buffers
  * and integers as numbers.
  */
 export function toReads(reply: unknown, count: number): (RemoteRead | undefined)[] {
   const parts: readonly unknown[] = Array.isArray(reply) ? reply : []
-  return Array.from({ length: count }, (_, i) => toRead(parts[2 * i], parts[2 * i + 1]))
+  return Array.from({ length: count }, (_, i) => toRead(parts[i], parts[count + i]))
 }
 
 function toRead(value: unknown, pttl: unknown): RemoteRead | undefined {

@@ -30,6 +30,7 @@ export class Breaker {
   readonly #clock: Clock
   readonly #probe: () => Promise<void>
   readonly #onOpen: () => void
+  readonly #onClose: () => void
   #state: BreakerState = 'closed'
   /** One bit per call, the last one lowest; 1: it failed. */
   #outcomes = 0
@@ -39,10 +40,11 @@ export class Breaker {
   #period = 0
 
   /** @param probe Asks the remote whether it is there; rejects if it does not answer in time. */
-  constructor(clock: Clock, probe: () => Promise<void>, onOpen: () => void) {
+  constructor(clock: Clock, probe: () => Promise<void>, onOpen: () => void, onClose: () => void) {
     this.#clock = clock
     this.#probe = probe
     this.#onOpen = onOpen
+    this.#onClose = onClose
   }
 
   get state(): BreakerState {
@@ -105,6 +107,7 @@ export class Breaker {
     this.#outcomes = 0
     this.#onTrial = true
     this.#period++
+    this.#onClose()
   }
 }
 

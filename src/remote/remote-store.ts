@@ -50,6 +50,12 @@ export interface RemoteStore {
    * worth asking the next one. Without it, no rejection is.
    */
   isAnswer?(error: unknown): boolean
+  /**
+   * Numbers the connection that operations go out on now. While it stays the same, what was sent
+   * earlier has taken effect before what is acknowledged later; without it, or after it has changed,
+   * a write of unknown outcome is taken to be possible for some seconds more.
+   */
+  connection?(): number
   /** A cache has begun to use it; each such call is followed by one `close()`. */
   open(): void
   /** After the last `close()`: ends what the store itself opened, and nothing that it was handed. */

@@ -1,9 +1,10 @@
 import { Sequence } from '../flight/sequence.ts'
 import type { Clock } from '../model/clock.ts'
-import { CacheRemoteError, type RemoteOperation } from '../model/errors.ts'
+import { CacheRemoteError, type RemoteOperation, type RemoteOutcome } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
 import { Breaker, type BreakerState } from './breaker.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote-store.ts'
+import { Repairs } from './repairs.ts'
 
 /**
  * The time that all remote work of one call may take together, waiting for a turn to write included.
@@ -52,6 +53,7 @@ export class RemoteTier {
   readonly #counters: Counters
   readonly #writes = new Sequence()
   readonly #breaker: Breaker
+  readonly #repairs: Repairs
   #inFlight = 0
   /** The breaker's period that `#inFlight` counts. */
   #counted = 0
@@ -69,12 +71,25 @@ export class RemoteTier {
       () => {
         counters.breakerOpened++
       },
+      () => this.#repairs.resume(),
+    )
+    this.#repairs = new Repairs(
+      clock,
+      (keys) => this.#guard('repair', undefined, this.budget(), () => this.#store.delete(keys)),
+      () => {
+        counters.repairsGivenUp++
+      },
     )
     store.open()
   }
 
   get breaker(): BreakerState {
     return this.#breaker.state
+  }
+
+  /** Keys whose change the remote did not take and which are not repaired yet. */
+  get repairsPending(): number {
+    return this.#repairs.pending
   }
 
   budget(): Budget {
@@ -98,10 +113,11 @@ export class RemoteTier {
     budget: Budget,
     mayStill: () => boolean,
   ): Promise<'took' | 'refused' | 'fenced'> {
-    return this.#guard('fill', key, budget, async () => {
+    const write = async () => {
       if (!mayStill()) return 'fenced'
       return (await this.#store.compareAndSet(key, expected, bytes, ttl)) ? 'took' : 'refused'
-    })
+    }
+    return this.#changing(key, () => this.#guard('fill', key, budget, write))
   }
 
   set(
@@ -110,11 +126,15 @@ export class RemoteTier {
     options: RemoteWriteOptions,
     budget: Budget,
   ): Promise<boolean> {
-    return this.#guard('set', key, budget, () => this.#store.set(key, bytes, options))
+    const write = () => this.#store.set(key, bytes, options)
+    const set = () => this.#guard('set', key, budget, write)
+    // Whoever asked for "only if absent" has nothing old to be undone.
+    return options.when === 'absent' ? set() : this.#changing(key, set)
   }
 
   delete(key: string, budget: Budget): Promise<number> {
-    return this.#guard('delete', key, budget, () => this.#store.delete([key]))
+    const erase = () => this.#store.delete([key])
+    return this.#changing(key, () => this.#guard('delete', key, budget, erase))
   }
 
   /** Asks until the store answers or `timeout` milliseconds are over; tells which. */
@@ -135,7 +155,24 @@ export class RemoteTier {
   close(): Promise<void> {
     this.#closed = true
     this.#breaker.stop()
+    this.#repairs.stop()
     return this.#store.close()
+  }
+
+  /** Remembers the key of a change that the remote did not take. */
+  async #changing<T>(key: string, change: () => Promise<T>): Promise<T> {
+    const connection = this.#store.connection?.()
+    try {
+      return await change()
+    } catch (error) {
+      const { operation, outcome } = error as CacheRemoteError
+      const unknown = outcome === 'unknown'
+      const mayLand = () =>
+        unknown && (connection === undefined || this.#store.connection?.() !== connection)
+      // A fill that was not sent, or was refused, has changed nothing that was right before.
+      if (operation !== 'fill' || unknown) this.#repairs.add(key, mayLand)
+      throw error
+    }
   }
 
   #ping(budget: Budget): Promise<void> {
@@ -158,11 +195,11 @@ export class RemoteTier {
     call: () => Promise<T>,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const fail = (reason: string, cause?: unknown) =>
-        reject(new CacheRemoteError(operation, reason, { key, cause }))
-      const refusal = this.#refusal(operation, budget)
+      const fail = (outcome: RemoteOutcome, reason: string, cause?: unknown) =>
+        reject(new CacheRemoteError(operation, outcome, reason, { key, cause }))
+      const refusal = this.#refusal(operation, key, budget)
       if (refusal !== undefined) {
-        fail(`${refusal}, it was not sent`)
+        fail('not sent', `${refusal}, it was not sent`)
         return
       }
       const startedAt = this.#clock.monotonic()
@@ -182,7 +219,8 @@ export class RemoteTier {
         if (!settle()) return
         this.#failed(operation, sent ? period : undefined)
         const reason = sent ? 'no answer' : 'its turn did not come, and it was not sent,'
-        fail(`${reason} within remoteTimeout (${this.#timeout} ms)`)
+        const within = `within remoteTimeout (${this.#timeout} ms)`
+        fail(sent ? 'unknown' : 'not sent', `${reason} ${within}`)
       })
       const send = () => {
         sent = true
@@ -195,8 +233,10 @@ export class RemoteTier {
           },
           (cause: unknown) => {
             if (!settle()) return
-            this.#failed(operation, this.#store.isAnswer?.(cause) === true ? undefined : period)
-            fail(cause instanceof Error ? cause.message : String(cause), cause)
+            const refused = this.#store.isAnswer?.(cause) === true
+            this.#failed(operation, refused ? undefined : period)
+            const reason = cause instanceof Error ? cause.message : String(cause)
+            fail(refused ? 'refused' : 'unknown', reason, cause)
           },
         )
       }
@@ -206,10 +246,10 @@ export class RemoteTier {
       }
       this.#writes.run(key, () => {
         if (settled) return Promise.resolve()
-        const late = this.#refusal(operation, budget)
+        const late = this.#refusal(operation, key, budget)
         if (late !== undefined) {
           settle()
-          fail(`${late}, it was not sent`)
+          fail('not sent', `${late}, it was not sent`)
           return Promise.resolve()
         }
         send()
@@ -221,7 +261,11 @@ export class RemoteTier {
   }
 
   /** Why an operation must not go out now. */
-  #refusal(operation: RemoteOperation, budget: Budget): string | undefined {
+  #refusal(
+    operation: RemoteOperation,
+    key: string | undefined,
+    budget: Budget,
+  ): string | undefined {
     if (this.#closed) return 'the cache is closed'
     if (budget.left <= 0) {
       this.#counters.remoteErrors++
@@ -231,6 +275,10 @@ export class RemoteTier {
     if (this.#breaker.state !== 'closed') {
       this.#counters.remoteSkipped++
       return 'the remote is held to be down'
+    }
+    if ((operation === 'get' || operation === 'fill') && this.#repairs.has(key ?? '')) {
+      this.#counters.remoteSkipped++
+      return 'an earlier change of the key has not reached the remote yet'
     }
     if (this.#inFlight >= MOST_IN_FLIGHT) {
       this.#counters.remoteShed++

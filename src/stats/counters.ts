@@ -20,12 +20,14 @@ export interface Counters {
   coalesced: number
   /** Remote operations that failed or did not answer in time. */
   remoteErrors: number
-  /** Remote operations that were not sent because the breaker was open. */
+  /** Remote operations that were not sent: the breaker was open, or their key awaited its repair. */
   remoteSkipped: number
   /** Remote operations that were not sent because too many were under way. */
   remoteShed: number
   /** Times that the breaker has opened. */
   breakerOpened: number
+  /** Keys whose failed change will not be repaired, since too many others awaited it. */
+  repairsGivenUp: number
   /** Stored bytes that the codec could not read. */
   decodeFailures: number
   /** Keys that failed to decode again after their repair: another writer uses another codec. */
@@ -53,6 +55,7 @@ export function newCounters(): Counters {
     remoteSkipped: 0,
     remoteShed: 0,
     breakerOpened: 0,
+    repairsGivenUp: 0,
     decodeFailures: 0,
     codecConflicts: 0,
     remoteWithoutExpiry: 0,

@@ -53,7 +53,8 @@ export class FaultLane {
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
       if (this.#faults.held) return
       const now = systemClock.monotonic()
-      const wait = Math.max(head.dueAt, this.#pausedUntil) - now
+      const paused = this.#faults.drip === undefined ? 0 : this.#pausedUntil
+      const wait = Math.max(head.dueAt, paused) - now
       if (wait > 0) {
         this.#timer = systemClock.setTimer(wait, () => this.pump())
         return

@@ -8,6 +8,7 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
   'jetcache-ts': [],
   'jetcache-ts/lru': ['lru-cache'],
   'jetcache-ts/redis': [],
+  'jetcache-ts/ioredis': [],
   'jetcache-ts/lmdb': [
     '@harperfast/extended-iterable',
     'detect-libc',

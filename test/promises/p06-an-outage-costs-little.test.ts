@@ -462,3 +462,116 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
     await Promise.all(calls)
   })
 })
+
+describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
+  /** The remote fails `change` with `fault`, while it holds an old value. */
+  async function failed(change: 'set' | 'delete', fault: Fault): Promise<Opened> {
+    const opened = open(tiers)
+    const { cache, faults, clock } = opened
+    await cache.set('k', 'old')
+    for (const operation of ALL) faults[operation] = fault
+    const call = (change === 'set' ? cache.set('k', 'new') : cache.delete('k')).catch(
+      () => 'failed',
+    )
+    await clock.advanceAsync(250)
+    expect(await call).toBe('failed')
+    expect(cache.stats().recoveryPending).toBe(1)
+    for (const operation of ALL) delete faults[operation]
+    return opened
+  }
+
+  const CHANGES = [
+    ['set', 'hang'],
+    ['set', 'before'],
+    ['delete', 'hang'],
+    ['delete', 'before'],
+  ] as const
+
+  it.each(CHANGES)(
+    'after a %s that failed (%s) the old value is never read again, here',
+    async (change, fault) => {
+      const { cache, asked, remote } = await failed(change, fault)
+      expect(remote.peek('k')).toBeDefined()
+      asked.length = 0
+      expect(await cache.get('k', { skipLocal: true })).toBeUndefined()
+      expect(await cache.once('k', async () => 'loaded', { skipLocal: true })).toBe('loaded')
+      expect(asked).toEqual([])
+    },
+  )
+
+  it.each(CHANGES)(
+    'after a %s that failed (%s) the key is deleted, and after a write could have come late, again',
+    async (change, fault) => {
+      const { cache, clock, remote } = await failed(change, fault)
+      await clock.advanceAsync(500)
+      expect(remote.peek('k')).toBeUndefined()
+      expect(cache.stats().recoveryPending).toBe(1)
+      // The write of a lost connection.
+      await remote.set('k', CODEC.encode('late'), { ttl: 1000_000 })
+      expect(await cache.get('k', { skipLocal: true })).toBeUndefined()
+      await clock.advanceAsync(5000)
+      expect(remote.peek('k')).toBeUndefined()
+      expect(cache.stats().recoveryPending).toBe(0)
+      await cache.set('k', 'newer')
+      expect(await cache.get('k', { skipLocal: true })).toBe('newer')
+    },
+  )
+
+  it('other keys go on, in both tiers', async () => {
+    const { cache, remote } = await failed('delete', 'before')
+    expect(await cache.once('other', async () => 1)).toBe(1)
+    expect(remote.peek('other')).toBeDefined()
+  })
+
+  it('a change that was certainly not sent is repaired once', async () => {
+    const opened = open(tiers)
+    const { cache, clock, faults, remote, asked } = opened
+    await cache.set('k', 'old')
+    for (const operation of [...ALL, 'ping'] as const) faults[operation] = 'before'
+    for (const key of ['x', 'y', 'z']) await cache.get(key)
+    const thrown = await cache.delete('k').catch((error: unknown) => error)
+    expect(thrown).toMatchObject({ code: 'CACHE_REMOTE', outcome: 'not sent' })
+    for (const operation of [...ALL, 'ping'] as const) delete faults[operation]
+    asked.length = 0
+    await clock.advanceAsync(500)
+    expect(asked).toEqual(['ping', 'delete'])
+    expect(remote.peek('k')).toBeUndefined()
+    expect(cache.stats()).toMatchObject({ breaker: 'closed', recoveryPending: 0 })
+  })
+
+  it('a set only if absent, with unknown outcome, is left alone', async () => {
+    const { cache, faults, remote } = open(tiers)
+    faults.set = 'after'
+    await expect(cache.set('k', 'v', { when: 'absent' })).rejects.toMatchObject({
+      outcome: 'unknown',
+    })
+    expect(cache.stats().recoveryPending).toBe(0)
+    expect(remote.peek('k')).toBeDefined()
+  })
+
+  it('a fill with unknown outcome is repaired as well', async () => {
+    const { cache, clock, faults, remote } = open(tiers)
+    faults.compareAndSet = 'after'
+    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+    expect(cache.stats().recoveryPending).toBe(1)
+    expect(remote.peek('k')).toBeDefined()
+    await clock.advanceAsync(500)
+    expect(remote.peek('k')).toBeUndefined()
+  })
+
+  it('thousands of keys are repaired by few commands, and a repair that fails goes on later', async () => {
+    const { cache, clock, faults, asked } = open(tiers)
+    for (const operation of [...ALL, 'ping'] as const) faults[operation] = 'before'
+    const calls = Array.from({ length: 3000 }, (_, i) => cache.delete(`k${i}`).catch(() => 'no'))
+    await Promise.all(calls)
+    expect(cache.stats().recoveryPending).toBe(3000)
+    await clock.advanceAsync(2000)
+    expect(cache.stats().recoveryPending).toBe(3000)
+    for (const operation of [...ALL, 'ping'] as const) delete faults[operation]
+    asked.length = 0
+    await clock.advanceAsync(1000)
+    expect(asked.filter((operation) => operation === 'delete').length).toBe(12)
+    await clock.advanceAsync(5000)
+    expect(cache.stats().recoveryPending).toBe(0)
+  })
+})

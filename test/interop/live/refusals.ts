@@ -64,6 +64,22 @@ export function refusalTests(world: () => World): void {
     expect(await cache.get(at)).toEqual({ ID: 7, Name: 'seven' })
   })
 
+  test('MGet in Go leaves out what it cannot read, with an error, and neither loads nor deletes it', async () => {
+    const { go, key, open, redis } = world()
+    const prefix = key('unreadable')
+    const cache = open(msgpack())
+    await cache.set(`${prefix}:1`, { ID: 5n, Name: 'ours' })
+    await cache.set(`${prefix}:2`, { ID: 2, Name: 'ours' })
+    const answer = await go.call({
+      ...{ do: 'mget', codec: 'msgpack', prefix, idType: 'int' },
+      ...{ ids: ['1', '2'], known: ['1'] },
+    })
+    expect(answer.error).toContain('invalid code')
+    expect(answer.values).toEqual({ 2: '{ID:2 Name:ours}' })
+    expect(answer.loads).toBe(0)
+    expect(await redis.exists(`${prefix}:1`)).toBe(1)
+  })
+
   test('a nil for a time that is no pointer makes Go panic, and omitNull leaves it out', async () => {
     const { go, key, open } = world()
     const at = key('time')

@@ -28,6 +28,22 @@ describe('json', () => {
     expect(codec.decode(codec.encode(value))).toStrictEqual(['1970-01-01T00:00:00.000Z', 0])
   })
 
+  it.each<[string, string, number]>([
+    ['9007199254740993', 'the nearest that is even', 9007199254740992],
+    ['9223372036854775807', '2^63', 2 ** 63],
+    ['-9223372036854775808', 'itself, a power of 2', -(2 ** 63)],
+    ['9007199254740991', 'itself', 9007199254740991],
+  ])('reads the integer %s as JavaScript does: %s', (text, _, number) => {
+    expect(codec.decode(Buffer.from(`{"id":${text}}`))).toStrictEqual({ id: number })
+  })
+
+  it('keeps every digit of an integer in quotes', () => {
+    const quoted = '{"id":"9007199254740993"}'
+    const value = codec.decode(Buffer.from(quoted))
+    expect(value).toStrictEqual({ id: '9007199254740993' })
+    expect(Buffer.from(codec.encode(value)).toString()).toBe(quoted)
+  })
+
   it('drops a property that is undefined', () => {
     expect(codec.decode(codec.encode({ a: undefined, b: 1 }))).toStrictEqual({ b: 1 })
   })

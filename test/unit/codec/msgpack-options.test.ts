@@ -127,12 +127,98 @@ describe("interop: 'go'", () => {
   })
 })
 
+describe('float32Fields', () => {
+  const codec = msgpack({ interop: 'go', float32Fields: ['w', 'é'] })
+
+  function hexOf(value: unknown, options?: MsgpackOptions): string {
+    const bytes = (options === undefined ? codec : msgpack(options)).encode(value)
+    return Buffer.from(bytes).toString('hex')
+  }
+
+  it.each<[string, unknown, string]>([
+    ['a fraction in 32 bits', { w: 1.5 }, '81a177ca3fc00000'],
+    ['one that 32 bits do not have, rounded', { w: 0.1 }, '81a177ca3dcccccd'],
+    [
+      'NaN, the infinities and minus zero',
+      { w: [Number.NaN, Infinity, -Infinity, -0] },
+      '81a17794ca7fc00000ca7f800000caff800000ca80000000',
+    ],
+    ['the largest float32', { w: (2 - 2 ** -23) * 2 ** 127 }, '81a177ca7f7fffff'],
+    ['what is nearest to zero, as zero', { w: 1e-60 }, '81a177ca00000000'],
+    ['2^53, which is no safe integer', { w: 2 ** 53 }, '81a177ca5a000000'],
+    ['a safe integer as ever', { w: [3, -1, 2 ** 24 + 1] }, '81a1779303ffce01000001'],
+    ['arrays in arrays', { w: [[1.5], [[1.5]]] }, '81a1779291ca3fc000009191ca3fc00000'],
+    ['a name beyond ASCII', { é: 1.5 }, '81a2c3a9ca3fc00000'],
+    ['the name at any depth', [{ a: { w: 1.5 } }], '9181a16181a177ca3fc00000'],
+    ['other kinds as ever', { w: ['1.5', null, true] }, '81a17793a3312e35c0c3'],
+  ])('writes under its names %s', (_, value, hex) => {
+    expect(hexOf(value)).toBe(`${hex}00`)
+  })
+
+  it.each<[string, unknown, string]>([
+    ['a number under another name', { v: 1.5 }, '81a176cb3ff8000000000000'],
+    ['one after it', { w: 1, v: 1.5 }, '82a17701a176cb3ff8000000000000'],
+    ['one that is no property', 1.5, 'cb3ff8000000000000'],
+    ['another name of an object in it', { w: { v: 1.5 } }, '81a17781a176cb3ff8000000000000'],
+    ['what a Map in it holds', { w: new Map([[1, 1.5]]) }, '81a1778101cb3ff8000000000000'],
+    ['the key of a Map', new Map([['w', 1.5]]), '81a177cb3ff8000000000000'],
+  ])('leaves in 64 bits %s', (_, value, hex) => {
+    expect(hexOf(value)).toBe(`${hex}00`)
+  })
+
+  it.each<[string, unknown, string]>([
+    ['an object', { w: [{ v: 1.5 }, 1.5] }, '81a1779281a176cb3ff8000000000000ca3fc00000'],
+    ['a Map', { w: [new Map([[1, 1.5]]), 1.5] }, '81a177928101cb3ff8000000000000ca3fc00000'],
+  ])('holds again after %s in the array', (_, value, hex) => {
+    expect(hexOf(value)).toBe(`${hex}00`)
+  })
+
+  it('covers what toPlain gives under the name', () => {
+    const options = {
+      interop: 'go',
+      float32Fields: ['w'],
+      toPlain: (value) => Array.from(value as Float32Array),
+    } as const satisfies MsgpackOptions
+    expect(hexOf({ w: Float32Array.of(0.1, 2) }, options)).toBe('81a17792ca3dcccccd0200')
+  })
+
+  it('gives every reader the rounded number', () => {
+    expect(codec.decode(codec.encode({ w: 0.1 }))).toStrictEqual({ w: Math.fround(0.1) })
+  })
+
+  it.each([1e39, -1e39, Number.MAX_VALUE])('refuses %d, which would become infinite', (number) => {
+    expect(() => codec.encode({ a: [{ w: [1.5, number] }] })).toThrow(
+      expect.objectContaining({
+        path: '$.a[0].w[1]',
+        reason: expect.stringMatching(/no float32/),
+      }) as Error,
+    )
+  })
+
+  it('does not outlast a value that is refused', () => {
+    expect(() => codec.encode({ w: [Symbol('none')] })).toThrow(CacheEncodeError)
+    expect(hexOf([1.5])).toBe('91cb3ff800000000000000')
+  })
+})
+
 describe('options', () => {
   it.each<[string, unknown, string, RegExp]>([
     ['an unknown one', { compress: 5 }, 'TypeError', /no option "compress"/],
     ['a toPlain that is no function', { toPlain: true }, 'TypeError', /toPlain must be a function/],
     ['an unknown interop', { interop: 'java' }, 'TypeError', /interop must be 'go', but is "java"/],
     ['omitNull without interop', { omitNull: ['a'] }, 'TypeError', /no effect without interop/],
+    [
+      'float32Fields without interop',
+      { float32Fields: ['a'] },
+      'TypeError',
+      /float32Fields has no effect without interop/,
+    ],
+    [
+      'float32Fields that are no names',
+      { interop: 'go', float32Fields: [1] },
+      'TypeError',
+      /float32Fields must be a list of names/,
+    ],
     [
       'an omitNull that is no list',
       { interop: 'go', omitNull: 'a' },

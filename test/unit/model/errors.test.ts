@@ -20,7 +20,11 @@ const cause = new Error('below')
 const OURS: readonly (readonly [string, string, Error])[] = [
   ['CacheMissError', 'CACHE_MISS', new CacheMissError('k')],
   ['CacheNotFoundError', 'CACHE_NOT_FOUND', new CacheNotFoundError('k', cause)],
-  ['CacheRemoteError', 'CACHE_REMOTE', new CacheRemoteError('set', 'gone', { key: 'k', cause })],
+  [
+    'CacheRemoteError',
+    'CACHE_REMOTE',
+    new CacheRemoteError('set', 'unknown', 'gone', { key: 'k', cause }),
+  ],
   ['CacheLoadTimeoutError', 'CACHE_LOAD_TIMEOUT', new CacheLoadTimeoutError('k', 5)],
   [
     'CacheEncodeError',
@@ -64,7 +68,7 @@ describe('errors of the cache', () => {
   })
 
   it('have a cause only where something caused them', () => {
-    expect(new CacheRemoteError('get', 'gone', { cause }).cause).toBe(cause)
+    expect(new CacheRemoteError('get', 'unknown', 'gone', { cause }).cause).toBe(cause)
     expect('cause' in new CacheMissError('k')).toBe(false)
     expect('cause' in new CacheNotFoundError('k')).toBe(false)
   })

@@ -1,0 +1,2 @@
+export { ioredis } from './ioredis.ts'
+export type { IoredisClient } from './ioredis-client.ts'
