@@ -276,7 +276,7 @@ export class RemoteTier {
       this.#counters.remoteSkipped++
       return 'the remote is held to be down'
     }
-    if ((operation === 'get' || operation === 'fill') && this.#repairs.has(key ?? '')) {
+    if (operation === 'get' && this.#repairs.has(key ?? '')) {
       this.#counters.remoteSkipped++
       return 'an earlier change of the key has not reached the remote yet'
     }

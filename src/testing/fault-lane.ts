@@ -10,7 +10,7 @@ export interface Drip {
 
 /** What happens to one direction of all connections. Changed while they run. */
 export interface LaneFaults {
-  /** Milliseconds from a chunk's arrival to its departure. */
+  /** Milliseconds from arrival to departure. */
   latency: number
   drip: Drip | undefined
   held: boolean
@@ -20,7 +20,7 @@ export interface LaneFaults {
 export type Passage = Buffer | 'end' | 'reset'
 
 interface Waiting {
-  readonly dueAt: number
+  readonly arrivedAt: number
   passage: Passage
 }
 
@@ -42,19 +42,20 @@ export class FaultLane {
   }
 
   push(passage: Passage): void {
-    this.#queue.push({ dueAt: systemClock.monotonic() + this.#faults.latency, passage })
+    this.#queue.push({ arrivedAt: systemClock.monotonic(), passage })
     this.pump()
   }
 
-  /** Lets go what may leave now. Called again whenever a fault has ended. */
+  /** Lets go what may leave now. Called again whenever the faults have changed. */
   pump(): void {
     this.#timer?.cancel()
     this.#timer = undefined
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
-      if (this.#faults.held) return
+      const { held, latency, drip } = this.#faults
+      if (held) return
       const now = systemClock.monotonic()
-      const paused = this.#faults.drip === undefined ? 0 : this.#pausedUntil
-      const wait = Math.max(head.dueAt, paused) - now
+      const dueAt = Math.max(head.arrivedAt + latency, drip === undefined ? 0 : this.#pausedUntil)
+      const wait = dueAt - now
       if (wait > 0) {
         this.#timer = systemClock.setTimer(wait, () => this.pump())
         return

@@ -1,4 +1,6 @@
 export type { RemoteStoreTarget } from './conformance-trial.ts'
+export type { Drip } from './fault-lane.ts'
+export type { Cut } from './faulty-connection.ts'
 export {
   type Fault,
   type FaultyRemoteOptions,
@@ -11,3 +13,19 @@ export {
   type RemoteStoreConformanceOptions,
   remoteStoreConformance,
 } from './remote-conformance.ts'
+export { type StartRedisOptions, startRedis } from './servers/redis.ts'
+export {
+  type RedisCluster,
+  type StartRedisClusterOptions,
+  startRedisCluster,
+} from './servers/redis-cluster.ts'
+export type { Reply } from './servers/resp.ts'
+export { type RedisSentinels, startSentinels } from './servers/sentinels.ts'
+export type { RedisProcess } from './servers/server-process.ts'
+export {
+  type Direction,
+  type TcpFaultProxy,
+  type TcpFaultProxyCounts,
+  type TcpFaultProxyOptions,
+  tcpFaultProxy,
+} from './tcp-fault-proxy.ts'

@@ -42,8 +42,8 @@ export interface TcpFaultProxy {
   readonly port: number
   counts(): TcpFaultProxyCounts
   /**
-   * Delays each chunk that arrives from now on by `ms` milliseconds, from 0. Order is kept: a chunk
-   * never overtakes an earlier one that is delayed longer. Connecting is not delayed.
+   * Everything, what is under way included, leaves `ms` milliseconds (from 0) after it came, in the
+   * order in which it came. Connecting is not delayed.
    *
    * @throws RangeError if `ms` is negative or not finite.
    */
@@ -85,7 +85,9 @@ export interface TcpFaultProxy {
    */
   cutAfterBytes(bytes: number, how?: Cut): void
   /**
-   * Ends all faults. Rejects if the port was taken while nobody listened there.
+   * Ends all faults; what they kept back goes on at once, except for what a black hole has lost.
+   *
+   * @throws Error (as a rejection) if another took the port while nobody listened there.
    */
   heal(): Promise<void>
   /** Ends all connections and listens no more. */
@@ -160,11 +162,13 @@ class FaultProxy implements TcpFaultProxy {
 
   latency(direction: Direction, ms: number): void {
     this.#state[direction].latency = checked('latency', ms)
+    this.#pump()
   }
 
   drip(direction: Direction, { bytes, every }: Drip): void {
     checkWhole('bytes', bytes, 1)
     this.#state[direction].drip = { bytes, every: checked('every', every) }
+    this.#pump()
   }
 
   hold(direction: Direction): void {

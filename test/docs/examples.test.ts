@@ -12,6 +12,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** What each example prints: the examples say it in comments, and this holds them to it. */
 const PRINTS: Readonly<Record<string, string>> = {
   'embedded.mjs': 'Ada true null 2\n',
+  'go-peers.mjs': 'Ada 0.10000000149011612 undefined\n',
+  'go-strings.mjs':
+    '<h1>Welcome</h1> 4 <h1>Welcome</h1>\na string, which Go keeps raw. Use codec text\n',
   'redis.mjs': 'Ada null absent\n',
 }
 
@@ -38,14 +41,31 @@ describe('the examples', () => {
   })
 })
 
+/** Fenced blocks of any language, and those of JavaScript. */
+const ANY = /^```\w/gm
+const JAVASCRIPT = /^```(js|mjs|ts|javascript|typescript)\n/gm
+
+async function expectExamples(path: string, fence: RegExp): Promise<number> {
+  const page = await readFile(join(root, path), 'utf8')
+  const blocks = blocksOf(page)
+  expect(blocks.length, path).toBe(page.match(fence)?.length ?? 0)
+  for (const [name, code] of blocks) {
+    expect(code, `${path}: ${name}`).toBe(await readFile(join(root, 'examples', name), 'utf8'))
+  }
+  return blocks.length
+}
+
 describe('the README', () => {
   it('shows examples as they are, and no JavaScript that is none of them', async () => {
-    const page = await readFile(join(root, 'README.md'), 'utf8')
-    const blocks = blocksOf(page)
-    expect(blocks.length).toBe(page.match(/```(js|ts|javascript|typescript)\n/g)?.length)
-    expect(blocks.length).toBeGreaterThan(0)
-    for (const [name, code] of blocks) {
-      expect(code, name).toBe(await readFile(join(root, 'examples', name), 'utf8'))
-    }
+    expect(await expectExamples('README.md', JAVASCRIPT)).toBeGreaterThan(0)
+  })
+})
+
+describe('the docs', () => {
+  it('show examples as they are, and no other code', async () => {
+    const pages = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+    let shown = 0
+    for (const page of pages) shown += await expectExamples(`docs/${page}`, ANY)
+    expect(shown).toBeGreaterThan(0)
   })
 })

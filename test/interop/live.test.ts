@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { batchTests } from './live/batches.ts'
 import { eventTests } from './live/events.ts'
+import { exampleTests } from './live/examples.ts'
 import { loadTests } from './live/loads.ts'
 import { refusalTests } from './live/refusals.ts'
 import { valueTests } from './live/values.ts'
@@ -29,4 +30,5 @@ describe.skipIf('missing' in found)('against jetcache-go itself', () => {
   batchTests(world)
   refusalTests(world)
   eventTests(world)
+  exampleTests(world)
 })

@@ -67,7 +67,8 @@ export async function startServer(launch: Launch): Promise<ServerProcess> {
       return server
     } catch (error) {
       await server.stop()
-      if (tries === TRIES || launch.port !== undefined) throw error
+      const mayTry = launch.port === undefined && tries < TRIES
+      if (!mayTry || !String(error).includes('Address already in use')) throw error
     }
   }
 }

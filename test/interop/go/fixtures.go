@@ -275,6 +275,8 @@ var fixtures = []fixture{
 	of("anything", Anything{int8(1), "text", []byte{1, 2}, true, nil, 1.5, []any{int8(1), "a"}, map[string]any{"a": int8(2)}, instant("2024-05-06T07:08:09Z")}),
 	of("failure", Failure{errors.New("it failed")}),
 	of("order", Order{ID: 7, Customer: "Ada", City: "Lisbon", Weight: 0.1, PlacedAt: instant("2024-05-06T07:08:09Z")}),
+	of("page", "<h1>Welcome</h1>"),
+	of("logo", []byte{0x89, 'P', 'N', 'G'}),
 	of("number", 42),
 	of("truth", true),
 	of("list", []int{1, 2, 3}),

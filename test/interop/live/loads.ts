@@ -128,4 +128,13 @@ export function loadTests(world: () => World): void {
     expect(life).toBeGreaterThan(240_000)
     expect(life).toBeLessThanOrEqual(300_000)
   })
+
+  test('a life below a second becomes an hour in Go', async () => {
+    const { go, key, redis } = world()
+    const at = key('life')
+    await go.call({ do: 'set', codec: 'msgpack', fixture: 'inner', key: at, ttl: 999 })
+    const life = await redis.pTTL(at)
+    expect(life).toBeGreaterThan(3_540_000)
+    expect(life).toBeLessThanOrEqual(3_600_000)
+  })
 }

@@ -325,6 +325,8 @@ const WHOLES: readonly Fixture[] = [
   differing('moment', new Date(TIMES.Millis), TIMES.Millis),
   alike('nilPointer', null, NOT_FOUND),
   alike('nil', null, NOT_FOUND),
+  raw('page', 'text', '<h1>Welcome</h1>'),
+  raw('logo', 'bytes', Uint8Array.of(0x89, 0x50, 0x4e, 0x47)),
   raw('emptyText', 'text', ''),
   raw('emptyBytes', 'bytes', new Uint8Array(), 'Go reads empty bytes into a nil'),
   raw('rawText', 'text', 'é 漢字 🙂'),
