@@ -26,7 +26,8 @@ await client.connect()
 const remote = nodeRedis(client)
 try {
   const contestants = await prepare()
-  for (const concurrency of CONCURRENCIES) report(concurrency, await measure(contestants, concurrency))
+  for (const concurrency of CONCURRENCIES)
+    report(concurrency, await measure(contestants, concurrency))
 } finally {
   client.destroy()
   server.stop()

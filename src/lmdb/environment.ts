@@ -12,21 +12,45 @@ import { open, type RootDatabase } from 'lmdb'
 import { FORMAT } from './records.ts'
 import { readMeta, Space, soonestDue } from './space.ts'
 
-// Taken at import, as `lmdb` takes its own, so that fake timers installed later stop neither.
-const nextTurn = setImmediate
+/**
+ * How processes keep out of each other's way.
+ *
+ * LMDB 0.9.90, the version inside `lmdb` 3.5, has a race: whoever opens an environment sets the
+ * number of the last transaction, shared by all, to what it read a moment before. If another process
+ * commits in between, that number goes back, and the next commits destroy the list of free pages,
+ * for good. So nobody may commit while somebody opens. The lock for that is the write lock of a
+ * second environment, the gate, in which nothing is ever written, so that opening it is safe: it is
+ * held while the data is opened and while a batch is committed. It is robust: the system frees it
+ * when its holder dies.
+ *
+ * The gate is waited for in a thread of `lmdb`. The batch itself, all writes that have come by then,
+ * is one synchronous transaction: nobody else is writing, and nothing waits for the disk (on Linux).
+ */
 
 /**
  * The environments of this process by their path. Two on one path would deadlock: opening one needs
- * the write lock that the other may hold while it waits for this very thread.
+ * the gate that the other may hold while it waits for this very thread.
  */
 const environments = new Map<string, Environment>()
+
+/** Writes committed together at most; a batch of usual values takes a few milliseconds. */
+const BATCH = 256
+
+interface Write {
+  /** Never throws: tells its caller instead. */
+  readonly run: (space: Space) => void
+  readonly committed: () => void
+  readonly failed: (error: unknown) => void
+}
 
 /** One LMDB environment, shared by all stores of this process on one path. */
 export class Environment {
   readonly #path: string
-  readonly #db: RootDatabase<Buffer, Buffer>
+  readonly #gate: RootDatabase<Buffer, Buffer>
+  readonly #data: RootDatabase<Buffer, Buffer>
+  readonly #queue: Write[] = []
+  #draining = false
   #holders = 0
-  #watched = false
 
   /** @throws Error if the directory cannot be used, or is of another format. */
   static acquire(path: string): Environment {
@@ -39,96 +63,125 @@ export class Environment {
 
   private constructor(path: string) {
     this.#path = path
-    this.#db = openDatabase(path)
+    const { gate, data } = openBoth(path)
+    this.#gate = gate
+    this.#data = data
   }
 
   /** Sees what any process has committed by now. */
   read<T>(run: (get: (key: Buffer) => Buffer | undefined) => T): T {
     try {
-      return run((key) => this.#db.getBinary(key))
+      return run((key) => this.#data.getBinary(key))
     } finally {
       // At once, not in the timer that `lmdb` starts: the next read must not find an old snapshot,
       // and a snapshot that is held keeps pages from being used again.
-      this.#db.resetReadTxn()
+      this.#data.resetReadTxn()
     }
   }
 
   soonestDue(): Buffer | undefined {
-    return this.read(() => soonestDue(this.#db, 1)[0])
+    return this.read(() => soonestDue(this.#data, 1)[0])
   }
 
   /** Resolves once what `run` did is committed, and so visible to all processes. */
-  async write<T>(run: (space: Space) => T): Promise<T> {
-    const committed = this.#db.transaction(() => {
-      const space = new Space(this.#db)
-      try {
-        return run(space)
-      } finally {
-        space.save()
-      }
+  write<T>(run: (space: Space) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let settle = () => reject(new Error('lmdb: the write was not run'))
+      this.#queue.push({
+        run: (space) => {
+          try {
+            const value = run(space)
+            settle = () => resolve(value)
+          } catch (error) {
+            settle = () => reject(error)
+          }
+        },
+        committed: () => settle(),
+        failed: reject,
+      })
+      if (!this.#draining) void this.#drain()
     })
-    this.#watchCommit()
-    try {
-      return await committed
-    } catch (cause) {
-      throw commitFailure(cause)
-    }
   }
 
   /** The last one out closes; no operation may be under way. */
   async release(): Promise<void> {
     if (--this.#holders > 0) return
     environments.delete(this.#path)
-    await this.#db.close()
+    await this.#data.close()
+    await this.#gate.close()
   }
 
-  /**
-   * `lmdb` makes one more promise per batch, at the end of the turn, and hands it to nobody: if the
-   * commit fails, that one would end the process as an unhandled rejection. Its own immediate is
-   * queued before ours.
-   */
-  #watchCommit(): void {
-    if (this.#watched) return
-    this.#watched = true
-    nextTurn(() => {
-      this.#watched = false
-      this.#db.committed.then(ignore, ignore)
-    })
+  /** Never rejects: each write tells its own caller. */
+  async #drain(): Promise<void> {
+    this.#draining = true
+    while (this.#queue.length > 0) {
+      try {
+        await this.#gate.transaction(() => this.#commit(this.#queue.splice(0, BATCH)))
+      } catch (error) {
+        for (const write of this.#queue.splice(0)) write.failed(error)
+      }
+    }
+    this.#draining = false
+  }
+
+  #commit(batch: readonly Write[]): void {
+    try {
+      this.#data.transactionSync(() => {
+        const space = new Space(this.#data)
+        for (const write of batch) write.run(space)
+        space.save()
+      })
+    } catch (cause) {
+      const error = new Error('lmdb: the write was not committed; is the disk full?', { cause })
+      for (const write of batch) write.failed(error)
+      return
+    }
+    for (const write of batch) write.committed()
   }
 }
 
-function ignore(): void {}
-
-function commitFailure(cause: unknown): unknown {
-  const reason: unknown = cause instanceof Error ? Reflect.get(cause, 'commitError') : undefined
-  if (!(reason instanceof Promise)) return cause
-  reason.catch(ignore)
-  return new Error('lmdb: the write was not committed; is the disk full?', { cause })
+interface Both {
+  readonly gate: RootDatabase<Buffer, Buffer>
+  readonly data: RootDatabase<Buffer, Buffer>
 }
 
-function openDatabase(path: string): RootDatabase<Buffer, Buffer> {
+function openBoth(path: string): Both {
   const boot = bootId()
   const directory = join(path, boot === undefined ? 'data' : `${BOOT}${boot}`)
-  let db: RootDatabase<Buffer, Buffer> | undefined
+  let gate: RootDatabase<Buffer, Buffer> | undefined
   try {
     if (boot !== undefined) removeOlder(path, boot)
-    checkFile(join(directory, 'data.mdb'))
-    db = open<Buffer, Buffer>({
-      path: directory,
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      // One slot per process and worker thread; what the first process says is what counts.
-      maxReaders: 1024,
-      ...(boot === undefined ? {} : { noSync: true }),
+    const noSync = boot !== undefined
+    const opened = openOne(join(directory, 'gate'), noSync)
+    gate = opened
+    return opened.transactionSync(() => {
+      const data = openOne(directory, noSync)
+      try {
+        checkFormat(data)
+      } catch (error) {
+        void data.close()
+        throw error
+      }
+      return { gate: opened, data }
     })
-    checkFormat(db)
-    return db
   } catch (cause) {
-    void db?.close()
+    void gate?.close()
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`lmdb: cannot use ${directory}: ${reason}`, { cause })
   }
+}
+
+function openOne(directory: string, noSync: boolean): RootDatabase<Buffer, Buffer> {
+  checkFile(join(directory, 'data.mdb'))
+  return open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    // One slot per process and worker thread; what the first process says is what counts.
+    maxReaders: 1024,
+    ...(noSync ? { noSync } : {}),
+  })
 }
 
 const MAGIC = 0xbeefc0de

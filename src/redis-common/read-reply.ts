@@ -4,8 +4,8 @@ import type { RemoteRead } from '../remote/remote-store.ts'
 const LEAST_LIFE = 0.001
 
 /**
- * What the READ script replied to `count` keys, key by key, where the client gives strings of the server as Buffers
- * and integers as numbers.
+ * What the READ script replied to `count` keys, from a client that gives strings of the server as
+ * Buffers and integers as numbers.
  */
 export function toReads(reply: unknown, count: number): (RemoteRead | undefined)[] {
   const parts: readonly unknown[] = Array.isArray(reply) ? reply : []

@@ -1,57 +1,59 @@
 import type { RemoteRead } from '../remote/remote-store.ts'
 
+type Answer = RemoteRead | undefined
+
 // Taken at import: fake timers that a user's test installs later must not hold reads back.
 const nextTick = process.nextTick
 
-/** One call of `read` that waits for its answer. */
-interface Reader {
-  readonly resolve: (read: RemoteRead | undefined) => void
-  readonly reject: (error: unknown) => void
+/** The request to come: what is asked for, and how to tell those who asked. */
+interface Batch {
+  readonly answers: Map<string, Promise<Answer>>
+  /** One per key, in the order of the map. */
+  readonly readers: { resolve(answer: Answer): void; reject(error: unknown): void }[]
 }
-
-/** The keys of one request to come, each with those who asked for it. */
-type Batch = Map<string, Reader[]>
 
 /**
  * Reads that are asked for in one turn of the event loop travel together: one request where there
- * would be one for each, and for the server one command instead of many.
+ * would be one for each, which costs the client and the server a fraction.
  *
- * They leave when the turn's promises have run (`process.nextTick`), before the client writes to its
- * socket: at 64 concurrent readers a microtask leaves some behind, whose promises are a step further
- * away; `setImmediate` would wait for a round of the event loop more. So a read may be sent a little
- * later than a write that was asked for after it; only of operations that do not overlap is the order
- * promised.
+ * They leave when the promises of the turn have run (`process.nextTick`) and before the client
+ * writes to its socket. A microtask would leave behind those whose promises are a step further away,
+ * `setImmediate` waits for another round of the event loop: a lone read would pay for it. So a read
+ * may be sent after a write that was asked for later; order is promised only of operations that do
+ * not overlap.
  *
- * A request that fails rejects each of its reads. Each reader goes on in an async context of its own;
- * the request itself runs in that of the first.
+ * A request that fails rejects each of its reads. Each reader goes on in its own async context; the
+ * request runs in that of the first.
  */
 export class TickReads {
-  readonly #readMany: (keys: string[]) => Promise<(RemoteRead | undefined)[]>
+  readonly #readMany: (keys: string[]) => Promise<Answer[]>
   readonly #mostKeys: number
   #batch: Batch | undefined
 
   /**
-   * @param readMany Reads distinct keys, one answer per key, in order.
-   * @param mostKeys The most keys that it is handed.
+   * @param readMany Reads distinct keys: one answer per key, in order.
+   * @param mostKeys The most keys that it is handed, from 1.
    */
-  constructor(readMany: (keys: string[]) => Promise<(RemoteRead | undefined)[]>, mostKeys: number) {
+  constructor(readMany: (keys: string[]) => Promise<Answer[]>, mostKeys: number) {
     this.#readMany = readMany
     this.#mostKeys = mostKeys
   }
 
-  read(key: string): Promise<RemoteRead | undefined> {
-    return new Promise((resolve, reject) => {
-      const batch = this.#roomyBatch()
-      const reader = { resolve, reject }
-      const others = batch.get(key)
-      if (others === undefined) batch.set(key, [reader])
-      else others.push(reader)
+  read(key: string): Promise<Answer> {
+    const batch = this.#roomyBatch()
+    const asked = batch.answers.get(key)
+    if (asked !== undefined) return asked.then(copied)
+    const answer = new Promise<Answer>((resolve, reject) => {
+      batch.readers.push({ resolve, reject })
     })
+    batch.answers.set(key, answer)
+    return answer
   }
 
   #roomyBatch(): Batch {
-    if (this.#batch !== undefined && this.#batch.size < this.#mostKeys) return this.#batch
-    const batch: Batch = new Map()
+    const open = this.#batch
+    if (open !== undefined && open.readers.length < this.#mostKeys) return open
+    const batch: Batch = { answers: new Map(), readers: [] }
     this.#batch = batch
     nextTick(() => {
       if (this.#batch === batch) this.#batch = undefined
@@ -61,22 +63,17 @@ export class TickReads {
   }
 
   /** Never rejects: what fails is told to the readers. */
-  async #send(batch: Batch): Promise<void> {
+  async #send({ answers, readers }: Batch): Promise<void> {
     try {
-      const reads = await this.#readMany([...batch.keys()])
-      let i = 0
-      for (const readers of batch.values()) answer(readers, reads[i++])
+      const found = await this.#readMany([...answers.keys()])
+      for (const [i, { resolve }] of readers.entries()) resolve(found[i])
     } catch (error) {
-      for (const readers of batch.values()) {
-        for (const { reject } of readers) reject(error)
-      }
+      for (const { reject } of readers) reject(error)
     }
   }
 }
 
-/** Bytes belong to the one who gets them: of several, each gets a copy. */
-function answer(readers: readonly Reader[], read: RemoteRead | undefined): void {
-  for (const [i, { resolve }] of readers.entries()) {
-    resolve(i === 0 || read === undefined ? read : { ...read, bytes: read.bytes.slice() })
-  }
+/** Bytes belong to whoever gets them. */
+function copied(answer: Answer): Answer {
+  return answer === undefined ? undefined : { ...answer, bytes: answer.bytes.slice() }
 }

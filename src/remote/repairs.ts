@@ -29,7 +29,7 @@ const GRACE = 5000
 const TRY_AGAIN = 500
 
 /** Whether a write may still take effect, asked when a deletion has been acknowledged. */
-export type MayLand = () => boolean
+type MayLand = () => boolean
 
 interface Wrong {
   mayLand: MayLand

@@ -8,7 +8,7 @@ import type { IoredisClient } from '../../src/ioredis/ioredis-client.ts'
 import { MOST_KEYS } from '../../src/redis-common/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
-import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
+import { startRedisServer } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
 const ttl = 60_000
@@ -77,7 +77,7 @@ for (const [name, make] of CLIENTS) {
 }
 
 describe.each(CLIENTS)('%s on a server', (_, make) => {
-  let server: RedisServer
+  let server: Awaited<ReturnType<typeof startRedisServer>>
   const prefix = `ioredis:${randomUUID()}:`
   let client: Client
   let store: RemoteStore

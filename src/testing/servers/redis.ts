@@ -12,6 +12,9 @@ export interface StartRedisOptions {
   readonly args?: readonly string[] | undefined
 }
 
+/** A master waits 5 s for further replicas before it serves the first, unless told not to. */
+const PROMPT = ['--repl-diskless-sync-delay', '0']
+
 /**
  * Starts a Redis or Valkey server on 127.0.0.1: the one that `REDIS_SERVER` names in the
  * environment, else `redis-server`, else `valkey-server` from PATH.
@@ -21,6 +24,6 @@ export interface StartRedisOptions {
  */
 export function startRedis(options: StartRedisOptions = {}): Promise<RedisProcess> {
   const { port, persistent = false, args = [] } = options
-  const appendOnly = persistent ? 'yes' : 'no'
-  return startServer({ port, args: ['--save', '', '--appendonly', appendOnly, ...args] })
+  const own = ['--save', '', '--appendonly', persistent ? 'yes' : 'no', ...PROMPT]
+  return startServer({ port, args: [...own, ...args] })
 }

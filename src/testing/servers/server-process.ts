@@ -41,7 +41,7 @@ export interface RedisProcess {
 }
 
 /** How one kind of server is started. */
-export interface Launch {
+interface Launch {
   readonly port?: number | undefined
   readonly args: readonly string[]
   /** Text of a configuration file, for servers that want one of their own to write to. */
@@ -57,7 +57,8 @@ const CONFIG = 'server.conf'
 /** Another process may take the free port before the server does. */
 const TRIES = 5
 
-export async function startServer(launch: Launch): Promise<ServerProcess> {
+/** @throws Error (as a rejection) as `startRedis` tells. */
+export async function startServer(launch: Launch): Promise<RedisProcess> {
   for (let tries = 1; ; tries++) {
     const directory = await mkdtemp(join(tmpdir(), 'jetcache-ts-redis-'))
     const server = new ServerProcess(launch.port ?? (await freePort()), directory, launch)
@@ -73,7 +74,7 @@ export async function startServer(launch: Launch): Promise<ServerProcess> {
   }
 }
 
-export class ServerProcess implements RedisProcess {
+class ServerProcess implements RedisProcess {
   readonly port: number
   readonly #directory: string
   readonly #launch: Launch
@@ -107,7 +108,7 @@ export class ServerProcess implements RedisProcess {
     try {
       await until(
         `the server on port ${this.port} answers`,
-        async () => !this.isRunning || (await this.ask('PING')) === 'PONG',
+        async () => !this.isRunning || (await this.#answers()),
         PATIENCE,
       )
     } catch (cause) {
@@ -166,6 +167,12 @@ export class ServerProcess implements RedisProcess {
     throw new Error(
       `none of ${binaries().join(', ')} can be run: install redis-server or valkey-server, or name one in REDIS_SERVER`,
     )
+  }
+
+  /** Another server may answer on this port while ours is finding out that it is taken. */
+  async #answers(): Promise<boolean> {
+    const about = String(await this.ask('INFO', 'server'))
+    return about.includes(`process_id:${this.pid}\r\n`) && (await this.ask('PING')) === 'PONG'
   }
 
   async #written(): Promise<string> {

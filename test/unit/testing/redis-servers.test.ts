@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { freePort } from '../../../src/testing/servers/free-port.ts'
 import { type StartRedisOptions, startRedis } from '../../../src/testing/servers/redis.ts'
@@ -7,6 +7,8 @@ import { type RedisCluster, startRedisCluster } from '../../../src/testing/serve
 import { type RedisSentinels, startSentinels } from '../../../src/testing/servers/sentinels.ts'
 import type { RedisProcess } from '../../../src/testing/servers/server-process.ts'
 import { until } from '../../support/until.ts'
+
+const run = promisify(execFile)
 
 const started: RedisProcess[] = []
 
@@ -105,8 +107,26 @@ describe('startRedis', () => {
     expect(isThere(pid)).toBe(false)
   })
 
+  it('is no other server that holds the port already', async () => {
+    const { port } = await start()
+    await expect(start({ port })).rejects.toThrow(/Address already in use/)
+  })
+
+  it('neither keeps its process alive nor outlives it', async () => {
+    const script = `
+      import { startRedis, tcpFaultProxy } from 'jetcache-ts/testing'
+      const servers = [await startRedis(), await startRedis()]
+      await tcpFaultProxy({ target: { port: servers[0].port } })
+      servers[1].freeze()
+      console.log(servers.map(({ pid }) => pid).join(' '))`
+    const { stdout } = await run('node', ['--input-type=module', '--eval', script])
+    const pids = stdout.trim().split(' ').map(Number)
+    expect(pids).toHaveLength(2)
+    await until('both are gone', () => pids.every((pid) => !isThere(pid)))
+  })
+
   it('says what a server wrote that would not start', async () => {
-    await expect(start({ args: ['--maxmemory', 'plenty'] })).rejects.toThrow(/maxmemory plenty/)
+    await expect(start({ args: ['--maxmemory', 'plenty'] })).rejects.toThrow(/'maxmemory "plenty"'/)
   })
 
   it('runs what REDIS_SERVER names and nothing else', async () => {
