@@ -15,8 +15,8 @@ export interface IoredisClient {
     /** Strings of the server come as Buffers. Arguments may stand in arrays. */
     readonly buffer: IoredisCommand
   }
-  on(event: 'error', listener: (error: Error) => void): unknown
-  off(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'error' | 'close', listener: () => void): unknown
+  off(event: 'error' | 'close', listener: () => void): unknown
 }
 
 export type IoredisCommand = (

@@ -14,6 +14,7 @@ export class IoredisConnection implements RedisConnection {
   readonly #set: IoredisCommand
   readonly #del: IoredisCommand
   readonly #ping: IoredisCommand
+  #losses = 0
 
   constructor(client: IoredisClient) {
     this.#client = client
@@ -27,12 +28,18 @@ export class IoredisConnection implements RedisConnection {
     this.#ping = command('ping')
   }
 
+  get losses(): number {
+    return this.#losses
+  }
+
   attach(): void {
     this.#client.on('error', onError)
+    this.#client.on('close', this.#onClose)
   }
 
   detach(): void {
     this.#client.off('error', onError)
+    this.#client.off('close', this.#onClose)
   }
 
   evalSha(sha: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
@@ -54,6 +61,10 @@ export class IoredisConnection implements RedisConnection {
 
   ping(): Promise<unknown> {
     return this.#send(this.#ping, [])
+  }
+
+  readonly #onClose = (): void => {
+    this.#losses++
   }
 
   async #send(command: IoredisCommand, args: readonly RedisArgument[]): Promise<unknown> {

@@ -10,6 +10,8 @@ import { TickReads } from './tick-reads.ts'
 export interface RedisConnection {
   /** Names the store in errors and counters. */
   readonly name: string
+  /** How many connections it has lost while it was in use. */
+  readonly losses: number
   /** Adds the listeners that are needed while the store is in use. */
   attach(): void
   /** Takes them off again. */
@@ -91,6 +93,10 @@ export class RedisStore implements RemoteStore {
 
   async ping(): Promise<void> {
     await this.#open().ping()
+  }
+
+  connection(): number {
+    return this.#connection.losses
   }
 
   isAnswer(error: unknown): boolean {

@@ -1,14 +1,10 @@
 import { optionTypeError, shown } from '../model/errors.ts'
-import { toReads } from '../redis-common/read-reply.ts'
 import {
-  COMPARE_AND_DELETE,
-  COMPARE_AND_SET,
-  MOST_KEYS,
-  READ,
-  type Script,
-} from '../redis-common/scripts.ts'
-import { TickReads } from '../redis-common/tick-reads.ts'
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
+  type RedisArgument,
+  type RedisConnection,
+  RedisStore,
+} from '../redis-common/redis-store.ts'
+import type { RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
 import type {
   NodeRedisClient,
   NodeRedisCommands,
@@ -43,34 +39,32 @@ export function nodeRedis(client: NodeRedisClient): RemoteStore {
       'Make one with createClient() of redis 6; for another client use the store of its own.',
     )
   }
-  return new NodeRedisStore(client)
+  return new RedisStore(new NodeRedisConnection(client))
 }
 
-class NodeRedisStore implements RemoteStore {
+class NodeRedisConnection implements RedisConnection {
   readonly name = 'node-redis'
   readonly #client: NodeRedisClient
   readonly #commands: RevocableCommands
-  readonly #reads = new TickReads((keys) => this.#read(keys), MOST_KEYS)
-  #users = 0
-  #closed = false
   #listening = false
+  #losses = 0
 
   constructor(client: NodeRedisClient) {
     this.#client = client
     this.#commands = new RevocableCommands(client)
   }
 
-  open(): void {
-    this.#users++
-    this.#closed = false
+  get losses(): number {
+    return this.#losses
+  }
+
+  attach(): void {
     if (this.#listening) return
     this.#client.on('error', this.#onError)
     this.#listening = true
   }
 
-  async close(): Promise<void> {
-    if (this.#users === 0 || --this.#users > 0) return
-    this.#closed = true
+  detach(): void {
     // createClient() returns an object that inherits from the client. To take its last listener off
     // would part their lists of listeners, and what is added later would hear nothing: ours stays.
     const last = this.#client.eventNames().length < 2 && this.#client.listenerCount('error') < 2
@@ -79,73 +73,44 @@ class NodeRedisStore implements RemoteStore {
     this.#listening = false
   }
 
-  get(key: string): Promise<RemoteRead | undefined> {
-    return this.#reads.read(key)
+  evalSha(sha: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    const options = { keys: [...keys], arguments: args.map(toSend) }
+    return this.#send((commands) => commands.evalSha(sha, options))
   }
 
-  async getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
-    const reads: Promise<(RemoteRead | undefined)[]>[] = []
-    for (let from = 0; from < keys.length; from += MOST_KEYS) {
-      reads.push(this.#read(keys.slice(from, from + MOST_KEYS)))
-    }
-    return (await Promise.all(reads)).flat()
+  eval(source: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    const options = { keys: [...keys], arguments: args.map(toSend) }
+    return this.#send((commands) => commands.eval(source, options))
   }
 
-  async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
-    const redisOptions: NodeRedisSetOptions = { expiration: { type: 'PX', value: options.ttl } }
-    if (options.when !== undefined) {
-      redisOptions.condition = options.when === 'absent' ? 'NX' : 'XX'
-    }
+  set(key: string, bytes: Uint8Array, { ttl, when }: RemoteWriteOptions): Promise<unknown> {
+    const options: NodeRedisSetOptions = { expiration: { type: 'PX', value: ttl } }
+    if (when !== undefined) options.condition = when === 'absent' ? 'NX' : 'XX'
     const value = Buffer.from(bytes)
-    return (await this.#send((commands) => commands.set(key, value, redisOptions))) !== null
+    return this.#send((commands) => commands.set(key, value, options))
   }
 
-  async compareAndSet(
-    key: string,
-    expected: Uint8Array | undefined,
-    bytes: Uint8Array,
-    ttl: number,
-  ): Promise<boolean> {
-    if (expected === undefined) return this.set(key, bytes, { ttl, when: 'absent' })
-    const args = [Buffer.from(expected), Buffer.from(bytes), String(ttl)]
-    return (await this.#run(COMPARE_AND_SET, [key], args)) === 1
+  del(keys: readonly string[]): Promise<unknown> {
+    return this.#send((commands) => commands.del([...keys]))
   }
 
-  async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
-    return (await this.#run(COMPARE_AND_DELETE, [key], [Buffer.from(expected)])) === 1
-  }
-
-  async delete(keys: readonly string[]): Promise<number> {
-    if (keys.length === 0) return 0
-    // Not UNLINK: values are strings, which both free in the same way.
-    return Number(await this.#send((commands) => commands.del([...keys])))
-  }
-
-  async ping(): Promise<void> {
-    await this.#send((commands) => commands.ping())
-  }
-
-  async #read(keys: string[]): Promise<(RemoteRead | undefined)[]> {
-    return toReads(await this.#run(READ, keys, []), keys.length)
-  }
-
-  /** By its name; with its source where the server does not know it yet, or no longer. */
-  async #run(script: Script, keys: string[], args: (string | Buffer)[]): Promise<unknown> {
-    const options = { keys, arguments: args }
-    try {
-      return await this.#send((commands) => commands.evalSha(script.sha, options))
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return this.#send((commands) => commands.eval(script.source, options))
-    }
+  ping(): Promise<unknown> {
+    return this.#send((commands) => commands.ping())
   }
 
   async #send(send: (commands: NodeRedisCommands) => Promise<unknown>): Promise<unknown> {
-    if (this.#closed) throw new Error('the store is closed')
     if (!this.#client.isReady) throw new Error('the Redis client is not connected')
     return this.#commands.run(send)
   }
 
   /** The client tells of each lost connection by an error, and keeps what it has not sent. */
-  readonly #onError = (): void => this.#commands.revoke()
+  readonly #onError = (): void => {
+    this.#losses++
+    this.#commands.revoke()
+  }
+}
+
+/** Copied: the client may write it later than this turn, when its owner has changed it. */
+function toSend(argument: RedisArgument): string | Buffer {
+  return typeof argument === 'string' ? argument : Buffer.from(argument)
 }

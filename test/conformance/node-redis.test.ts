@@ -125,6 +125,29 @@ describe('nodeRedis on a shared server', () => {
     expect(await store.delete(keys)).toBe(marked.length)
   })
 
+  it('sends the reads of one turn as one command, in scripts of as many keys as they take', async () => {
+    const keys = Array.from({ length: MOST_KEYS + 44 }, (_, i) => `${prefix}turn${i}`)
+    for (const i of [0, 299]) await store.set(keys[i] ?? '', bytes(String(i)), { ttl: ttl + i })
+    const calls = async () => {
+      const stats = await client.info('commandstats')
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
+    }
+    await store.get(keys[0] ?? '')
+    const before = await calls()
+    const reads = await Promise.all(keys.map((key) => store.get(key)))
+    expect((await calls()) - before).toBe(2)
+    expect(reads.flatMap((read, i) => (read === undefined ? [] : [i]))).toEqual([0, 299])
+    expect(reads[299]?.bytes).toEqual(bytes('299'))
+  })
+
+  it('answers all reads of one turn when the server has forgotten the script', async () => {
+    const keys = [`${prefix}forgotten1`, `${prefix}forgotten2`]
+    for (const key of keys) await store.set(key, bytes(key), { ttl })
+    await client.scriptFlush()
+    const reads = await Promise.all(keys.map((key) => store.get(key)))
+    expect(reads.map((read) => read?.bytes)).toEqual(keys.map(bytes))
+  })
+
   it('honours the key prefix of the client in commands and scripts', async () => {
     const prefixed = await connected(inject('redisUrl'), { keyPrefix: `${prefix}app:` })
     try {

@@ -15,6 +15,7 @@ const PRINTS: Readonly<Record<string, string>> = {
   'go-peers.mjs': 'Ada 0.10000000149011612 undefined\n',
   'go-strings.mjs':
     '<h1>Welcome</h1> 4 <h1>Welcome</h1>\na string, which Go keeps raw. Use codec text\n',
+  'outage.mjs': '2 Grace true\n',
   'redis.mjs': 'Ada null absent\n',
 }
 

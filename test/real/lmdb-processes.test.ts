@@ -127,29 +127,39 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (read: unknown): string =>
   Buffer.from((read as { bytes: Uint8Array }).bytes).toString()
 
-/** What all entries cost together, and the counter, both in one snapshot. */
-async function recount(): Promise<{ counted: number; counter: number }> {
+interface Audit {
+  /** What all entries cost together, and the counter, both in one snapshot. */
+  recount(): { counted: number; counter: number }
+  close(): Promise<void>
+}
+
+/** Looks at the data past the store; opened as the store opens it, while nobody commits. */
+async function startAudit(): Promise<Audit> {
   const folder = join(path, (await readdir(path))[0] ?? '')
-  const raw = openRaw<Buffer, Buffer>({
-    path: folder,
+  const options = {
     noSubdir: false,
     keyEncoding: 'binary',
     encoding: 'binary',
     noSync: true,
-  })
-  let counted = 0
-  const transaction = raw.useReadTransaction()
-  for (const { key, value } of raw.getRange({
-    start: Buffer.of(1),
-    end: Buffer.of(3),
-    transaction,
-  })) {
-    counted += costOf(key, value.length)
+  } as const
+  const gate = openRaw<Buffer, Buffer>({ ...options, path: join(folder, 'gate') })
+  const raw = gate.transactionSync(() => openRaw<Buffer, Buffer>({ ...options, path: folder }))
+  return {
+    recount: () => {
+      let counted = 0
+      const transaction = raw.useReadTransaction()
+      const entries = { start: Buffer.of(1), end: Buffer.of(3), transaction }
+      for (const { key, value } of raw.getRange(entries)) counted += costOf(key, value.length)
+      const counter = raw.get(META_KEY, { transaction })?.readDoubleBE(4) ?? 0
+      transaction.done()
+      raw.resetReadTxn()
+      return { counted, counter }
+    },
+    close: async () => {
+      await raw.close()
+      await gate.close()
+    },
   }
-  const counter = raw.get(META_KEY, { transaction })?.readDoubleBE(4) ?? 0
-  transaction.done()
-  await raw.close()
-  return { counted, counter }
 }
 
 describe('processes that share a store of lmdb()', () => {
@@ -203,13 +213,16 @@ describe('processes that share a store of lmdb()', () => {
     const both = Promise.all([one.ask('churn', 1500), two.ask('churn', 1500)]).finally(() => {
       writing = false
     })
+    const audit = await startAudit()
     let most = 0
     do {
-      const { counted, counter } = await recount()
+      const { counted, counter } = audit.recount()
       expect(counter).toBe(counted)
       most = Math.max(most, counted)
+      await new Promise((resolve) => setImmediate(resolve))
     } while (writing)
     await both
+    await audit.close()
     expect(most).toBeLessThanOrEqual(cap)
     expect(most).toBeGreaterThan(cap / 2)
   })
@@ -219,6 +232,25 @@ describe('processes that share a store of lmdb()', () => {
     // Two environments of one process on one path would wait for each other for ever.
     expect(await worker.ask('openAgain', 200)).toBe(200)
   })
+
+  it('may come and go while others write', async () => {
+    const [one, two] = await Promise.all([Worker.start(2 ** 19), Worker.start(2 ** 19)])
+    let writing = true
+    const both = Promise.all([one.ask('churn', 4000), two.ask('churn', 4000)]).finally(() => {
+      writing = false
+    })
+    let visits = 0
+    while (writing) {
+      const store = lmdb({ path })
+      store.open()
+      await store.get('churn:1')
+      await store.close()
+      visits++
+    }
+    expect(await both).toEqual([4000, 4000])
+    expect(visits).toBeGreaterThan(20)
+    expect((await one.ask<{ torn: number }>('inspect')).torn).toBe(0)
+  }, 60_000)
 
   it('find what an ended process has written, also after a SIGKILL', async () => {
     const first = await Worker.start()
@@ -236,6 +268,7 @@ describe('processes that share a store of lmdb()', () => {
 
   it('go on when a writer is killed in the middle, and no value is torn', async () => {
     const survivor = await Worker.start()
+    const audit = await startAudit()
     for (let round = 0; round < 5; round++) {
       const victim = await Worker.start()
       victim.ask('churn', 1e9).catch(() => undefined)
@@ -247,9 +280,10 @@ describe('processes that share a store of lmdb()', () => {
       const { whole, torn } = await survivor.ask<{ whole: number; torn: number }>('inspect')
       expect(torn).toBe(0)
       expect(whole).toBeGreaterThan(10)
-      const { counted, counter } = await recount()
+      const { counted, counter } = audit.recount()
       expect(counter).toBe(counted)
     }
+    await audit.close()
   }, 60_000)
 
   it.skipIf(process.platform === 'win32')(

@@ -95,6 +95,12 @@ async function serverKnows(name: string): Promise<boolean> {
   return String(await server.ask('CLIENT', 'LIST')).includes(`name=${name} `)
 }
 
+/** Connections that the server has ever accepted. */
+async function connectionsMade(): Promise<number> {
+  const stats = String(await server.ask('INFO', 'stats'))
+  return Number(/total_connections_received:(\d+)/.exec(stats)?.[1])
+}
+
 describe('a proxy without faults', () => {
   it('passes every byte in both directions and counts them, with connections and requests', async () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
@@ -267,11 +273,14 @@ describe('a black hole', () => {
   it('swallows what old and new connections send, and answers neither', async () => {
     const [old, idle] = [await speaking(), await speaking()]
     proxy.blackHole()
+    const madeBefore = await connectionsMade()
     const fresh = call()
     old.send(`INCR ${key}`)
     fresh.send(`INCR ${key}`)
     await requestsReach(4)
     expect(proxy.counts()).toMatchObject({ connections: 3, open: 3 })
+    // The second question comes over a connection of its own; no other one was made.
+    expect(await connectionsMade()).toBe(madeBefore + 1)
     await proxy.heal()
     await Promise.all([old.isOver(), fresh.isOver()])
     expect([old.outcome, fresh.outcome]).toEqual(['ECONNRESET', 'ECONNRESET'])
