@@ -56,7 +56,7 @@ export class TickReads {
     const batch: Batch = { answers: new Map(), readers: [] }
     this.#batch = batch
     nextTick(() => {
-      if (this.#batch === batch) this.#batch = undefined
+      this.#batch = undefined
       void this.#send(batch)
     })
     return batch
