@@ -13,8 +13,8 @@ import { median } from './compare.js'
 import { small } from './objects.js'
 
 const CONCURRENCIES = [1, 64, 512]
-const REPETITIONS = 11
-const ROUND_MS = 150
+const REPETITIONS = 31
+const ROUND_MS = 60
 const KEYS = 10_000
 /** Keys are asked for in turn, so that none is still local when its turn comes again. */
 const LOCAL_ENTRIES = 2000
@@ -69,7 +69,7 @@ async function measure(contestants, concurrency) {
     counts.set(name, Math.ceil((perSecond * ROUND_MS) / 1000))
   }
   for (let repetition = 0; repetition < REPETITIONS; repetition++) {
-    for (const { name, read, stats } of contestants) {
+    for (const { name, read, stats } of shuffled(contestants)) {
       const before = stats?.()
       const count = counts.get(name)
       rounds.get(name).push(await run(read, concurrency, count))
@@ -77,6 +77,12 @@ async function measure(contestants, concurrency) {
     }
   }
   return rounds
+}
+
+/** In a new order each time: some of one's garbage is collected in the turn of the next. */
+function shuffled(contestants) {
+  const order = new Map(contestants.map((contestant) => [contestant, Math.random()]))
+  return contestants.toSorted((a, b) => order.get(a) - order.get(b))
 }
 
 /** Reads `count` times, `concurrency` at a time, each reader one after the other. */

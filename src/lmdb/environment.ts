@@ -37,9 +37,8 @@ const environments = new Map<string, Environment>()
 const BATCH = 256
 
 interface Write {
-  /** Never throws: tells its caller instead. */
-  readonly run: (space: Space) => void
-  readonly committed: () => void
+  /** Returns what tells its caller, once it is committed. */
+  readonly run: (space: Space) => () => void
   readonly failed: (error: unknown) => void
 }
 
@@ -86,17 +85,11 @@ export class Environment {
   /** Resolves once what `run` did is committed, and so visible to all processes. */
   write<T>(run: (space: Space) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      let settle = () => reject(new Error('lmdb: the write was not run'))
       this.#queue.push({
         run: (space) => {
-          try {
-            const value = run(space)
-            settle = () => resolve(value)
-          } catch (error) {
-            settle = () => reject(error)
-          }
+          const value = run(space)
+          return () => resolve(value)
         },
-        committed: () => settle(),
         failed: reject,
       })
       if (!this.#draining) void this.#drain()
@@ -124,19 +117,20 @@ export class Environment {
     this.#draining = false
   }
 
+  /** All or nothing. */
   #commit(batch: readonly Write[]): void {
     try {
-      this.#data.transactionSync(() => {
+      const committed = this.#data.transactionSync(() => {
         const space = new Space(this.#data)
-        for (const write of batch) write.run(space)
+        const tellers = batch.map((write) => write.run(space))
         space.save()
+        return tellers
       })
+      for (const tell of committed) tell()
     } catch (cause) {
       const error = new Error('lmdb: the write was not committed; is the disk full?', { cause })
       for (const write of batch) write.failed(error)
-      return
     }
-    for (const write of batch) write.committed()
   }
 }
 

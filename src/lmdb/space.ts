@@ -41,9 +41,6 @@ export function readMeta(db: Bytes): Meta | undefined {
 /**
  * The entries and the count of their bytes, within one write transaction. All processes add to one
  * counter, in the transaction that changes what it counts, so that they agree.
- *
- * Should LMDB fail in the middle (a full disk shows at the commit, which undoes all), the order of
- * steps leaves at worst a place in the order of expiry without an entry, which is met and removed.
  */
 export class Space {
   readonly #db: Bytes

@@ -2,7 +2,11 @@ import type { Socket } from 'node:net'
 import { FaultLane, type LaneFaults, type Passage } from './fault-lane.ts'
 import { RequestCounter } from './request-counter.ts'
 
-/** How a connection ends: `reset` (RST, as from a host that no longer knows it) or `end` (FIN). */
+/**
+ * How a connection ends: `reset` (RST, as from a host that no longer knows it) or `end` (FIN).
+ * Node.js tells of a reset as of an end if it reads the last bytes in the same turn: it looks no
+ * further than the hang-up.
+ */
 export type Cut = 'reset' | 'end'
 
 /** What the connections of one proxy share. Changed while they run. */

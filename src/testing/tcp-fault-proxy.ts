@@ -77,9 +77,7 @@ export interface TcpFaultProxy {
   cut(how?: Cut): void
   /**
    * Cuts one connection, once: the one over which the replies, counted over all connections from
-   * now on, pass `bytes` bytes; exactly so many go through. A client that reads the last bytes and
-   * the reset in one turn of its event loop may be told of an ordinary end: Node.js looks no
-   * further than the hang-up. A second call replaces the first.
+   * now on, pass `bytes` bytes; exactly so many go through. A second call replaces the first.
    *
    * @throws RangeError if `bytes` is no whole number from 0.
    */

@@ -245,6 +245,7 @@ describe('processes that share a store of lmdb()', () => {
       store.open()
       await store.get('churn:1')
       await store.close()
+      await new Promise((resolve) => setImmediate(resolve))
       visits++
     }
     expect(await both).toEqual([4000, 4000])
