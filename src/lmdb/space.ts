@@ -12,7 +12,7 @@ import {
 } from './records.ts'
 
 /** What is used of a database of `lmdb`; structural, so that our declarations do not need its own. */
-export interface Bytes {
+interface Bytes {
   getBinary(key: Buffer): Buffer | undefined
   getKeys(range: { start: Buffer; end: Buffer; limit: number }): Iterable<Buffer>
   put(key: Buffer, value: Buffer): PromiseLike<boolean>

@@ -127,6 +127,12 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (read: unknown): string =>
   Buffer.from((read as { bytes: Uint8Array }).bytes).toString()
 
+const RAW = { noSubdir: false, keyEncoding: 'binary', encoding: 'binary', noSync: true } as const
+
+async function dataFolder(): Promise<string> {
+  return join(path, (await readdir(path))[0] ?? '')
+}
+
 interface Audit {
   /** What all entries cost together, and the counter, both in one snapshot. */
   recount(): { counted: number; counter: number }
@@ -135,15 +141,9 @@ interface Audit {
 
 /** Looks at the data past the store; opened as the store opens it, while nobody commits. */
 async function startAudit(): Promise<Audit> {
-  const folder = join(path, (await readdir(path))[0] ?? '')
-  const options = {
-    noSubdir: false,
-    keyEncoding: 'binary',
-    encoding: 'binary',
-    noSync: true,
-  } as const
-  const gate = openRaw<Buffer, Buffer>({ ...options, path: join(folder, 'gate') })
-  const raw = gate.transactionSync(() => openRaw<Buffer, Buffer>({ ...options, path: folder }))
+  const folder = await dataFolder()
+  const gate = openRaw<Buffer, Buffer>({ ...RAW, path: join(folder, 'gate') })
+  const raw = gate.transactionSync(() => openRaw<Buffer, Buffer>({ ...RAW, path: folder }))
   return {
     recount: () => {
       let counted = 0
@@ -231,6 +231,28 @@ describe('processes that share a store of lmdb()', () => {
     const worker = await Worker.start()
     // Two environments of one process on one path would wait for each other for ever.
     expect(await worker.ask('openAgain', 200)).toBe(200)
+  })
+
+  it('never commit while another one is opening the directory', async () => {
+    const worker = await Worker.start()
+    const gate = openRaw<Buffer, Buffer>({ ...RAW, path: join(await dataFolder(), 'gate') })
+    let finishOpening = (): void => undefined
+    let opening: Promise<unknown> = Promise.resolve()
+    await new Promise<void>((begun) => {
+      opening = gate.transaction(() => {
+        begun()
+        return new Promise<void>((resolve) => {
+          finishOpening = resolve
+        })
+      })
+    })
+    const write = worker.ask('call', 'set', 'k', bytes('v'), { ttl: MINUTE })
+    for (let i = 0; i < 100; i++) expect(await worker.ask('call', 'get', 'k')).toBeUndefined()
+    finishOpening()
+    expect(await write).toBe(true)
+    expect(textOf(await worker.ask('call', 'get', 'k'))).toBe('v')
+    await opening
+    await gate.close()
   })
 
   it('may come and go while others write', async () => {
