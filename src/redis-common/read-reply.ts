@@ -9,7 +9,9 @@ const LEAST_LIFE = 0.001
  */
 export function toReads(reply: unknown, count: number): (RemoteRead | undefined)[] {
   const parts: readonly unknown[] = Array.isArray(reply) ? reply : []
-  return Array.from({ length: count }, (_, i) => toRead(parts[i], parts[count + i]))
+  const reads: (RemoteRead | undefined)[] = []
+  for (let i = 0; i < count; i++) reads.push(toRead(parts[i], parts[count + i]))
+  return reads
 }
 
 function toRead(value: unknown, pttl: unknown): RemoteRead | undefined {

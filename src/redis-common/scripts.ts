@@ -17,8 +17,8 @@ export const MOST_KEYS = 256
  * Reads values with the life each has left, at one instant: between a GET and a PTTL sent one after
  * the other another write could come, and lend its longer life to the older value.
  *
- * Half of what it costs the server is to carry values through Lua, so the reply of MGET is handed on
- * as it is and not copied into another table. MULTI would cost a third less, but its EXEC would end
+ * A third of what it costs the server is to carry values through Lua, so the reply of MGET is handed
+ * on as it is and not copied into another table. MULTI would cost a third less, but its EXEC would end
  * the WATCH of whoever else uses the connection.
  *
  * KEYS: 1 to 256 keys.

@@ -14,7 +14,7 @@ interface Batch {
 
 /**
  * Reads that are asked for in one turn of the event loop travel together: one request where there
- * would be one for each, which costs the client and the server a fraction.
+ * would be one for each, which costs the client and the server less.
  *
  * They leave when the promises of the turn have run (`process.nextTick`) and before the client
  * writes to its socket. A microtask would leave behind those whose promises are a step further away,

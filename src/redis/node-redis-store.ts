@@ -5,11 +5,7 @@ import {
   RedisStore,
 } from '../redis-common/redis-store.ts'
 import type { RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
-import type {
-  NodeRedisClient,
-  NodeRedisCommands,
-  NodeRedisSetOptions,
-} from './node-redis-client.ts'
+import type { NodeRedisClient, NodeRedisSetOptions } from './node-redis-client.ts'
 import { RevocableCommands } from './revocable-commands.ts'
 
 /**
@@ -75,32 +71,27 @@ class NodeRedisConnection implements RedisConnection {
 
   evalSha(sha: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
     const options = { keys: [...keys], arguments: args.map(toSend) }
-    return this.#send((commands) => commands.evalSha(sha, options))
+    return this.#commands.run((commands) => commands.evalSha(sha, options))
   }
 
   eval(source: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
     const options = { keys: [...keys], arguments: args.map(toSend) }
-    return this.#send((commands) => commands.eval(source, options))
+    return this.#commands.run((commands) => commands.eval(source, options))
   }
 
   set(key: string, bytes: Uint8Array, { ttl, when }: RemoteWriteOptions): Promise<unknown> {
     const options: NodeRedisSetOptions = { expiration: { type: 'PX', value: ttl } }
     if (when !== undefined) options.condition = when === 'absent' ? 'NX' : 'XX'
     const value = Buffer.from(bytes)
-    return this.#send((commands) => commands.set(key, value, options))
+    return this.#commands.run((commands) => commands.set(key, value, options))
   }
 
   del(keys: readonly string[]): Promise<unknown> {
-    return this.#send((commands) => commands.del([...keys]))
+    return this.#commands.run((commands) => commands.del([...keys]))
   }
 
   ping(): Promise<unknown> {
-    return this.#send((commands) => commands.ping())
-  }
-
-  async #send(send: (commands: NodeRedisCommands) => Promise<unknown>): Promise<unknown> {
-    if (!this.#client.isReady) throw new Error('the Redis client is not connected')
-    return this.#commands.run(send)
+    return this.#commands.run((commands) => commands.ping())
   }
 
   /** The client tells of each lost connection by an error, and keeps what it has not sent. */

@@ -28,8 +28,9 @@ export class RevocableCommands {
     this.#group = this.#newGroup()
   }
 
-  /** Hands over one command. */
+  /** Hands over one command, unless the client would keep it for a connection to come. */
   async run(send: (commands: NodeRedisCommands) => Promise<unknown>): Promise<unknown> {
+    if (!this.#client.isReady) throw new Error('the Redis client is not connected')
     const group = this.#roomyGroup()
     group.pending++
     try {
