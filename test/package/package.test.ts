@@ -42,6 +42,8 @@ describe('the tarball', () => {
       'LICENSE',
       'README.md',
       'docs/errors.md',
+      'docs/interop.md',
+      'docs/testing.md',
       'package.json',
     ])
     expect(built?.filter((file) => !/\.js$|\.d\.ts$/.test(file))).toEqual([])

@@ -29,7 +29,7 @@ interface PackReport {
   readonly files: readonly { readonly path: string }[]
 }
 
-const BESIDE_DIST = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/errors.md']
+const BESIDE_DIST = ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs']
 
 const PEERS = ['lmdb', 'lru-cache', 'redis', '@types/node', 'undici-types']
 
@@ -38,7 +38,8 @@ export async function pack(): Promise<Packed> {
   const scratch = await mkdtemp(join(tmpdir(), 'jetcache-ts-package-'))
   const staging = join(scratch, 'staging')
   for (const file of BESIDE_DIST) {
-    if (existsSync(join(root, file))) await cp(join(root, file), join(staging, file))
+    if (!existsSync(join(root, file))) continue
+    await cp(join(root, file), join(staging, file), { recursive: true })
   }
   await runTool('tsc', ['-p', 'tsconfig.build.json', '--outDir', join(staging, 'dist')])
   const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch]
