@@ -175,7 +175,7 @@ class TieredCache implements Cache<null> {
       options.remote === undefined ? 'local' : options.local === undefined ? 'remote' : 'both'
     this.#clock = clock
     this.#codecs = options.codecs
-    this.#stack = buildStack(options, this.#counters)
+    this.#stack = buildStack(options, this.#counters, () => this.#write.clearLocal())
     this.#local = this.#stack.local
     this.#read = new ReadPath({
       stack: this.#stack,
@@ -363,14 +363,26 @@ class TieredCache implements Cache<null> {
   }
 }
 
-function buildStack(options: ResolvedOptions, counters: Counters): TierStack {
-  const { local: engine, codec, policy, clock } = options
+function buildStack(
+  options: ResolvedOptions,
+  counters: Counters,
+  onReplaced: () => void,
+): TierStack {
+  const { local: engine, remote: store, codec, policy, clock, warn } = options
   const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
   const local =
     engine === undefined ? undefined : new LocalTier(engine.create(), forms.keeper, clock)
   const remote =
-    options.remote === undefined
+    store === undefined
       ? undefined
-      : new RemoteTier(options.remote, policy.remoteTimeout, clock, counters)
+      : new RemoteTier({
+          store,
+          timeout: policy.remoteTimeout,
+          replay: policy.replay,
+          clock,
+          counters,
+          onReplaced,
+          warn,
+        })
   return new TierStack({ local, remote, forms, policy, clock, counters })
 }

@@ -19,6 +19,7 @@ export {
   CacheRemoteError,
   isCacheError,
 } from './model/errors.ts'
+export type { Logger } from './model/logger.ts'
 export type { Lookup, Tier } from './model/outcome.ts'
 export type {
   CacheOptions,
@@ -27,8 +28,16 @@ export type {
   Loader,
   NotFoundOptions,
   OnceOptions,
+  RecoveryOptions,
   SetOptions,
 } from './options.ts'
 export type { LoaderContext } from './read/call.ts'
 export type { BreakerState } from './remote/breaker.ts'
-export type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote/remote-store.ts'
+export type {
+  RemoteConnection,
+  RemoteRead,
+  RemoteStore,
+  RemoteVerdict,
+  RemoteWatcher,
+  RemoteWriteOptions,
+} from './remote/remote-store.ts'

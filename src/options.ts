@@ -4,6 +4,7 @@ import type { LocalEngine } from './local/local-store.ts'
 import { type Clock, systemClock } from './model/clock.ts'
 import { type Duration, parseDuration } from './model/duration.ts'
 import { optionRangeError, optionTypeError, shown } from './model/errors.ts'
+import type { Logger } from './model/logger.ts'
 import type { Policy } from './model/policy.ts'
 import {
   type AnyLoader,
@@ -26,6 +27,7 @@ export const DEFAULTS = {
   loadTimeout: 30_000,
   readyTimeout: 10_000,
   closeTimeout: 5000,
+  replay: 10_000,
 } as const
 
 /** How "no such record" is recognised and how long it is remembered. */
@@ -40,6 +42,16 @@ export interface NotFoundOptions {
   readonly ttl?: Duration | undefined
   /** As `jitterRatio`, for placeholders. @default 0.1 */
   readonly jitterRatio?: number | undefined
+}
+
+/** What happens after the remote was gone. No effect without a remote tier. */
+export interface RecoveryOptions {
+  /**
+   * After a failover or a restart of the server, the changes that the last one acknowledged in this
+   * time before its last reply are made again, as deletions: the new one may not have them. At most
+   * 100,000 keys are remembered for it. `false`: none is. @default '10s'
+   */
+  readonly replay?: Duration | false | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the only type that every constructor is assignable to
@@ -75,6 +87,12 @@ export interface CacheSettings {
   readonly remoteTimeout?: Duration | undefined
   /** Time for a loader, after which its callers get `CacheLoadTimeoutError`. @default '30s' */
   readonly loadTimeout?: Duration | undefined
+  readonly recovery?: RecoveryOptions | undefined
+  /**
+   * Told, in words, what somebody should look at: what the remote forbids, that it was replaced, that
+   * changes could not be repaired. `false`: nobody is. @default console
+   */
+  readonly logger?: Logger | false | undefined
   /** Where time comes from, for tests. @default the machine's clock */
   readonly clock?: Clock | undefined
 }
@@ -148,6 +166,7 @@ export interface ResolvedOptions {
   readonly codecs: CodecFinder
   readonly policy: Policy
   readonly clock: Clock
+  readonly warn: (message: string) => void
   readonly isNotFound: (error: unknown) => boolean
 }
 
@@ -166,8 +185,9 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   }
   if (local !== undefined) checkEngine(local)
   if (remote !== undefined) checkRemote(remote)
-  const { notFound = {}, codec: chosen = DEFAULTS.codec } = options
+  const { notFound = {}, recovery = {}, codec: chosen = DEFAULTS.codec } = options
   checkNames(notFound, NOT_FOUND_NAMES, 'notFound')
+  checkNames(recovery, RECOVERY_NAMES, 'recovery')
   const codecs = codecFinder(options.codecs)
   const codec = codecs(chosen)
   return {
@@ -184,8 +204,13 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
       notFoundJitterRatio: ratio(notFound.jitterRatio, 'notFound.jitterRatio'),
       remoteTimeout: duration(options.remoteTimeout, 'remoteTimeout', DEFAULTS.remoteTimeout),
       loadTimeout: duration(options.loadTimeout, 'loadTimeout', DEFAULTS.loadTimeout),
+      replay:
+        recovery.replay === false
+          ? 0
+          : duration(recovery.replay, 'recovery.replay', DEFAULTS.replay),
     },
     clock: clockOf(options.clock),
+    warn: warningOf(nameOf(options.name), options.logger),
     isNotFound: recogniser(notFound.error),
   }
 }
@@ -308,9 +333,12 @@ const SETTING_NAMES: NamesOf<CacheSettings & { local: unknown; remote: unknown }
   notFound: true,
   remoteTimeout: true,
   loadTimeout: true,
+  recovery: true,
+  logger: true,
   clock: true,
 }
 const NOT_FOUND_NAMES: NamesOf<NotFoundOptions> = { error: true, ttl: true, jitterRatio: true }
+const RECOVERY_NAMES: NamesOf<RecoveryOptions> = { replay: true }
 const GET_NAMES: NamesOf<GetOptions> = {
   skipLocal: true,
   skipRemote: true,
@@ -429,6 +457,24 @@ function clockOf(clock: Clock | undefined): Clock {
     `clock must have now, monotonic and setTimer, but is ${shown(clock)}`,
     "Use manualClock() from 'jetcache-ts/testing'.",
   )
+}
+
+function warningOf(name: string, logger: Logger | false | undefined): (message: string) => void {
+  if (logger === false) return () => undefined
+  const told: unknown = logger ?? console
+  if (!hasMethods(told, ['warn'])) {
+    throw optionTypeError(
+      `logger must have a method warn, but is ${shown(logger)}`,
+      'Pass console, or a logger like it; false for none.',
+    )
+  }
+  return (message) => {
+    try {
+      ;(told as Logger).warn(`jetcache-ts (${name}): ${message}`)
+    } catch {
+      // A logger that throws must not end what it is told of.
+    }
+  }
 }
 
 function hasMethods(value: unknown, names: readonly string[]): boolean {

@@ -1,2 +1,2 @@
 export { ioredis } from './ioredis.ts'
-export type { IoredisClient } from './ioredis-client.ts'
+export type { IoredisClient, IoredisCluster } from './ioredis-client.ts'

@@ -5,20 +5,65 @@
 export interface IoredisClient {
   /** `ready`: a command handed over now goes out now. */
   readonly status: string
-  /** A `Cluster` holds its options elsewhere. */
   readonly isCluster: boolean
   readonly options: {
+    readonly host?: string | undefined
+    readonly port?: number | undefined
     readonly maxRetriesPerRequest?: number | null | undefined
+    readonly readOnly?: boolean | undefined
+    readonly role?: 'master' | 'slave' | undefined
+    readonly sentinels?: readonly unknown[] | null | undefined
+    readonly failoverDetector?: boolean | undefined
   }
-  /** A command as a method, which `enableAutoPipelining` does not touch; it needs the client as `this`. */
+  /** Of the connection that is, or was last; another object for each. */
+  readonly stream: IoredisStream
+  connect(): Promise<unknown>
+  /** A command as a method, which `enableAutoPipelining` does not touch; it needs a maker as `this`. */
   createBuiltinCommand(name: string): {
     /** Strings of the server come as Buffers. Arguments may stand in arrays. */
     readonly buffer: IoredisCommand
   }
-  on(event: 'error' | 'close', listener: () => void): unknown
-  off(event: 'error' | 'close', listener: () => void): unknown
+  sendCommand(command: never): unknown
+  on(event: 'error' | 'ready' | 'close' | 'end', listener: () => void): unknown
+  off(event: 'error' | 'ready' | 'close' | 'end', listener: () => void): unknown
 }
 
+/** What is used of a `Cluster` of ioredis 5 or 6, or of iovalkey. */
+export interface IoredisCluster {
+  readonly status: string
+  readonly isCluster: boolean
+  readonly options: {
+    readonly keyPrefix?: string | undefined
+    readonly clusterNodeRetryStrategy?: unknown
+    readonly redisOptions?:
+      | {
+          readonly maxRetriesPerRequest?: number | null | undefined
+          readonly stringNumbers?: boolean | undefined
+        }
+      | undefined
+  }
+  /** For each slot who serves it, as `host:port`: its master, then replicas. */
+  readonly slots: readonly (readonly string[] | undefined)[]
+  nodes(role?: 'all' | 'master' | 'slave'): readonly IoredisClient[]
+  /** Asks one of the servers who serves what. */
+  refreshSlotsCache(callback: () => void): void
+  createBuiltinCommand(name: string): { readonly buffer: IoredisCommand }
+  on(event: 'error' | 'ready' | 'close' | 'refresh', listener: () => void): unknown
+  on(event: '+node', listener: (node: IoredisClient) => void): unknown
+  off(event: 'error' | 'ready' | 'close' | 'refresh', listener: () => void): unknown
+  off(event: '+node', listener: (node: IoredisClient) => void): unknown
+}
+
+export interface IoredisStream {
+  readonly writable: boolean
+  /** Whether more bytes wait in this process than the stream would like. */
+  readonly writableNeedDrain: boolean
+  on(event: 'drain', listener: () => void): unknown
+  off(event: 'drain', listener: () => void): unknown
+}
+
+/** Makes a command, the maker's key prefix before its keys, and hands it to the maker to be sent. */
 export type IoredisCommand = (
+  this: object,
   ...args: (string | Buffer | readonly (string | Buffer)[])[]
 ) => Promise<unknown>

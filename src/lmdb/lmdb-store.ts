@@ -1,7 +1,13 @@
 import { type Duration, parseDuration } from '../model/duration.ts'
 import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
-import { Environment } from './environment.ts'
+import type {
+  RemoteConnection,
+  RemoteRead,
+  RemoteStore,
+  RemoteVerdict,
+  RemoteWriteOptions,
+} from '../remote/remote-store.ts'
+import { Environment, NotCommittedError } from './environment.ts'
 import { costOf, dueAt, expiryOf, newRecord, type Place, placeOf, valueIn } from './records.ts'
 import type { Space } from './space.ts'
 
@@ -41,18 +47,26 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof LmdbOptions>([
  * A remote tier on LMDB (the package `lmdb`, an optional peer): a file that the processes of one
  * machine share, without a server. A write resolves once every process sees it.
  *
- * It survives the death of any process, also in the middle of a write. On Linux nothing is forced to
- * disk and the cache starts empty after the machine has restarted; elsewhere each commit is flushed.
- * Lives are counted on the wall clock of the machine: setting it back lengthens them by that much.
+ * It survives the death of any process, also in the middle of a write. One that is stopped there
+ * (SIGSTOP, a debugger, a frozen container) costs the others their writes until it goes on or is
+ * killed: they are refused, after 0.4 s and then at once, while reads go on; nothing is kept for later.
+ * A process that starts meanwhile cannot read either.
  *
- * The directory is opened, synchronously, when the first cache uses the store. Waiting for other
- * processes that write blocks no event loop; a commit itself does, for as long as the system takes to
- * copy its bytes (about 1 ms for 300 KB). A value larger than
- * `maxBytes` is refused with a `RangeError`. Fake timers do no harm if they are installed after this
- * module was imported; each read then leaves a fake timer of no consequence behind.
+ * On Linux nothing is forced to disk and the cache starts empty after the machine has restarted;
+ * elsewhere each commit is flushed. Lives are counted on the wall clock of the machine: setting it
+ * back lengthens them by that much. Processes in containers share a directory only if they share the
+ * process and the network namespace.
+ *
+ * The directory is opened, synchronously, when the first cache uses the store, or with the first
+ * operation if another process is in the way at that moment. Waiting for others blocks no event loop
+ * and no thread; a commit itself does block, for as long as the system takes to copy its bytes (about
+ * 1 ms for 300 KB). A value larger than `maxBytes` is refused with a `RangeError`. Fake timers do no
+ * harm if they are installed after this module was imported; each read then leaves a fake timer of no
+ * consequence behind.
  *
  * @throws TypeError or RangeError (`code: 'CACHE_OPTION'`) for wrong options. `open()` throws an
- * Error if the directory cannot be used or is of another format.
+ * Error if the directory cannot be used or is of another format; where it could not be opened at once,
+ * the operations reject with that.
  */
 export function lmdb(options: LmdbOptions): RemoteStore {
   for (const name of Object.keys(options)) {
@@ -115,25 +129,26 @@ class LmdbStore implements RemoteStore {
 
   async get(key: string): Promise<RemoteRead | undefined> {
     const place = placeOf(key)
-    const record = this.#opened().read((get) => get(place.key))
+    const environment = this.#opened()
+    if (!environment.isOpen) await environment.opened()
+    const record = environment.read((get) => get(place.key))
     return toRead(place, record, wallClock())
   }
 
   async getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
     const places = keys.map(placeOf)
-    const records = this.#opened().read((get) => places.map((place) => get(place.key)))
+    const environment = this.#opened()
+    if (!environment.isOpen) await environment.opened()
+    const records = environment.read((get) => places.map((place) => get(place.key)))
     const now = wallClock()
     return places.map((place, i) => toRead(place, records[i], now))
   }
 
   async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
-    const { ttl, when } = options
-    return this.#put(
-      key,
-      bytes,
-      ttl,
-      (held) => when === undefined || (when === 'present') === (held !== undefined),
-    )
+    const { ttl, when, signal } = options
+    const mayPut = (held: Uint8Array | undefined) =>
+      when === undefined || (when === 'present') === (held !== undefined)
+    return this.#put(key, bytes, ttl, mayPut, signal)
   }
 
   async compareAndSet(
@@ -141,9 +156,10 @@ class LmdbStore implements RemoteStore {
     expected: Uint8Array | undefined,
     bytes: Uint8Array,
     ttl: number,
+    signal?: AbortSignal,
   ): Promise<boolean> {
     const old = expected && Uint8Array.from(expected)
-    return this.#put(key, bytes, ttl, (held) => equal(held, old))
+    return this.#put(key, bytes, ttl, (held) => equal(held, old), signal)
   }
 
   async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
@@ -151,14 +167,29 @@ class LmdbStore implements RemoteStore {
     return this.#remove(placeOf(key), (held) => equal(held, old))
   }
 
-  async delete(keys: readonly string[]): Promise<number> {
+  async delete(keys: readonly string[], signal?: AbortSignal): Promise<number> {
+    const remove = (key: string) => this.#remove(placeOf(key), () => true, signal)
     // Those of one turn are committed together.
-    const held = await Promise.all(keys.map((key) => this.#remove(placeOf(key), () => true)))
+    const held = await Promise.all(keys.map(remove))
     return held.filter((each) => each).length
   }
 
   async ping(): Promise<void> {
-    this.#opened().soonestDue()
+    const environment = this.#opened()
+    if (!environment.isOpen) await environment.opened()
+    environment.soonestDue()
+  }
+
+  /** What is rejected has not been written; where writes are refused, reads go on. */
+  judge(error: unknown): RemoteVerdict {
+    return error instanceof NotCommittedError || error instanceof RangeError
+      ? 'refused'
+      : 'unavailable'
+  }
+
+  /** A write is committed in its turn or not at all. */
+  connection(): RemoteConnection {
+    return { lingers: false }
   }
 
   async #put(
@@ -166,6 +197,7 @@ class LmdbStore implements RemoteStore {
     bytes: Uint8Array,
     ttl: number,
     mayPut: (held: Uint8Array | undefined) => boolean,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const place = placeOf(key)
     const record = newRecord(place, bytes)
@@ -174,28 +206,34 @@ class LmdbStore implements RemoteStore {
       throw new RangeError(`lmdb: ${cost} bytes do not fit into maxBytes, ${this.#maxBytes}`)
     }
     for (;;) {
-      const took = await this.#write((space) => {
+      const put = (space: Space) => {
         const now = wallClock()
         const old = space.read(place.key)
         if (!mayPut(liveValue(place, old, now))) return false
         return space.put(place.key, old, record, now + ttl, this.#maxBytes) || 'no room yet'
-      })
+      }
+      const took = await this.#write(put, record.length, signal)
       if (took !== 'no room yet') return took
     }
   }
 
-  #remove(place: Place, mayRemove: (held: Uint8Array) => boolean): Promise<boolean> {
-    return this.#write((space) => {
+  #remove(
+    place: Place,
+    mayRemove: (held: Uint8Array) => boolean,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    const remove = (space: Space) => {
       const record = space.read(place.key)
       const held = liveValue(place, record, wallClock())
       if (record === undefined || held === undefined || !mayRemove(held)) return false
       space.remove(place.key, record)
       return true
-    })
+    }
+    return this.#write(remove, 0, signal)
   }
 
-  async #write<T>(run: (space: Space) => T): Promise<T> {
-    const writing = this.#opened().write(run)
+  async #write<T>(run: (space: Space) => T, bytes: number, signal?: AbortSignal): Promise<T> {
+    const writing = this.#opened().write(run, bytes, signal)
     this.#writes.add(writing)
     try {
       return await writing
@@ -209,7 +247,7 @@ class LmdbStore implements RemoteStore {
     if (this.#sweeping) return
     this.#sweeping = true
     try {
-      while (this.#isAnyOver() && (await this.#write((space) => space.sweep(wallClock()))));
+      while (this.#isAnyOver() && (await this.#write((space) => space.sweep(wallClock()), 0)));
     } catch {
       // Nobody waits for it, and what failed here fails, and is reported, in the next write as well.
     } finally {
@@ -219,7 +257,8 @@ class LmdbStore implements RemoteStore {
 
   /** Asked first, so that processes with nothing to sweep take no write lock. */
   #isAnyOver(): boolean {
-    const first = this.#opened().soonestDue()
+    const environment = this.#opened()
+    const first = environment.isOpen ? environment.soonestDue() : undefined
     return first !== undefined && dueAt(first) <= wallClock()
   }
 

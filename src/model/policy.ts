@@ -9,6 +9,8 @@ export interface Policy {
   readonly notFoundJitterRatio: number
   readonly remoteTimeout: number
   readonly loadTimeout: number
+  /** Of acknowledged changes, before the end of a server, that are made again; 0: none. */
+  readonly replay: number
 }
 
 /** However long a ttl is, jitter takes at most this much off it: spread needs no more. */

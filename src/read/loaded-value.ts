@@ -1,6 +1,7 @@
 import type { Ticket } from '../flight/flights.ts'
 import type { Clock } from '../model/clock.ts'
-import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
+import type { Budget } from '../remote/budget.ts'
+import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { Filled, RemoteAnswer, StoreLives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'

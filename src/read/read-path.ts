@@ -5,7 +5,8 @@ import { NOT_FOUND } from '../model/entry.ts'
 import { CacheLoadTimeoutError } from '../model/errors.ts'
 import type { Lookup } from '../model/outcome.ts'
 import type { Policy } from '../model/policy.ts'
-import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
+import type { Budget } from '../remote/budget.ts'
+import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import type { ValueForm } from '../tiers/value-form.ts'
@@ -93,7 +94,9 @@ export class ReadPath {
     }
     const ticket = this.#flights.open(key)
     try {
-      const answer = await this.#readRemote(remote, key, remote.budget(), call, ticket)
+      const read = this.#ask(remote, key, remote.budget(), call)
+      const answer = await read.answer
+      this.#take(key, read, answer, call, ticket)
       if (answer.kind === 'value') {
         const left = answer.askedAt + answer.ttlLeft - this.#clock.now()
         return this.#found(answer.kept, 'remote', left)
@@ -133,7 +136,9 @@ export class ReadPath {
         return this.#values.keepLocally({ key, call, ticket, ...landed })
       }
       const budget = remote.budget()
-      const answer = await this.#readRemote(remote, key, budget, call, ticket)
+      const read = this.#ask(remote, key, budget, call)
+      const answer = await read.answer
+      this.#take(key, read, answer, call, ticket)
       if (answer.kind === 'value') return { kept: answer.kept, cause: undefined }
       const landing = { key, call, ticket, ...(await this.#run(loader, call, flight.load)) }
       if (answer.kind === 'error') return this.#values.keepLocally(landing)
@@ -193,27 +198,32 @@ export class ReadPath {
     if (this.#stack.local !== undefined && !call.skipLocal) this.#counters.localMiss++
   }
 
-  /** Reads the remote once for all who ask in one epoch, counts, and promotes. */
-  async #readRemote(
-    remote: RemoteTier,
+  /** Asks the remote once for all who ask in one epoch. */
+  #ask(remote: RemoteTier, key: string, budget: Budget, call: GetCall): JoinableRead {
+    const form = this.#stack.forms.of(call.codec)
+    const asked = this.#flights.read(key)
+    if (asked?.form === form) return { form, answer: this.#join(asked, budget) }
+    const read = { form, answer: this.#stack.readRemote(remote, key, form, budget) }
+    this.#flights.offerRead(key, read)
+    return read
+  }
+
+  async #join(asked: JoinableRead, budget: Budget): Promise<RemoteAnswer> {
+    const joinedAt = this.#clock.monotonic()
+    const answer = await asked.answer
+    budget.spend(this.#clock.monotonic() - joinedAt)
+    return answer
+  }
+
+  /** In the turn of the answer: nobody joins it from now on. Counts, and promotes. */
+  #take(
     key: string,
-    budget: Budget,
+    read: JoinableRead,
+    answer: RemoteAnswer,
     call: GetCall,
     ticket: Ticket,
-  ): Promise<RemoteAnswer> {
-    const form = this.#stack.forms.of(call.codec)
-    const joinable = this.#flights.read(key)
-    let answer: RemoteAnswer
-    if (joinable?.form === form) {
-      const joinedAt = this.#clock.monotonic()
-      answer = await joinable.answer
-      budget.spend(this.#clock.monotonic() - joinedAt)
-    } else {
-      const read = { form, answer: this.#stack.readRemote(remote, key, form, budget) }
-      this.#flights.offerRead(key, read)
-      answer = await read.answer
-      this.#flights.withdrawRead(key, read)
-    }
+  ): void {
+    this.#flights.withdrawRead(key, read)
     if (answer.kind === 'value') {
       this.#counters.hit++
       this.#counters.remoteHit++
@@ -222,6 +232,5 @@ export class ReadPath {
       this.#counters.miss++
       this.#counters.remoteMiss++
     }
-    return answer
   }
 }

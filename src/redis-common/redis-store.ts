@@ -1,52 +1,50 @@
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
+import type {
+  RemoteConnection,
+  RemoteRead,
+  RemoteStore,
+  RemoteVerdict,
+  RemoteWatcher,
+  RemoteWriteOptions,
+} from '../remote/remote-store.ts'
 import { toReads } from './read-reply.ts'
+import { NotSentError, type RedisArgument, type RedisConnection } from './redis-connection.ts'
 import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } from './scripts.ts'
-import { TickReads } from './tick-reads.ts'
+import { Session } from './session.ts'
+import { saysNoMaster, verdictOf } from './verdict.ts'
 
-/**
- * A client as the store uses it. Each command goes out at once, and once, or rejects: none is kept
- * for later. Strings of the server come as Buffers, integers as numbers.
- */
-export interface RedisConnection {
-  /** Names the store in errors and counters. */
-  readonly name: string
-  /** How many connections it has lost while it was in use. */
-  readonly losses: number
-  /** Adds the listeners that are needed while the store is in use. */
-  attach(): void
-  /** Takes them off again. */
-  detach(): void
-  evalSha(sha: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>
-  eval(source: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>
-  set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<unknown>
-  del(keys: readonly string[]): Promise<unknown>
-  ping(): Promise<unknown>
+/** A key, and which of the keys asked for it is. */
+interface Place {
+  readonly key: string
+  readonly at: number
 }
 
-export type RedisArgument = string | Uint8Array
-
-/**
- * What a server that is well says no with: to this key, to writes while its memory is full or it
- * cannot save, to this user. Before Redis 7 it stands inside the message when a script met it.
- */
-const REFUSAL = /\b(?:WRONGTYPE|OOM|MISCONF|NOPERM)\b/
-
-/** The remote tier on one server of Redis or Valkey, whichever client speaks to it. */
+/** The remote tier on Redis or Valkey, one server or several, whichever client speaks to it. */
 export class RedisStore implements RemoteStore {
   readonly name: string
+  readonly spread: boolean
   readonly #connection: RedisConnection
-  readonly #reads = new TickReads((keys) => this.#read(keys), MOST_KEYS)
+  #session: Session
+  readonly #watchers = new Set<RemoteWatcher>()
+  readonly #forbidden: string[] = []
   #users = 0
   #closed = false
+  /** What was asked for before it moved sends no second command. */
+  #withdrawals = 0
 
   constructor(connection: RedisConnection) {
     this.#connection = connection
     this.name = connection.name
+    this.spread = connection.slotOf !== undefined
+    this.#session = this.#newSession()
   }
 
   open(): void {
     this.#closed = false
-    if (++this.#users === 1) this.#connection.attach()
+    if (++this.#users > 1) return
+    // What happened while nobody used it concerns nobody.
+    this.#session = this.#newSession()
+    this.#connection.attach(this.#session)
+    this.#session.begin()
   }
 
   async close(): Promise<void> {
@@ -55,20 +53,40 @@ export class RedisStore implements RemoteStore {
     this.#connection.detach()
   }
 
-  get(key: string): Promise<RemoteRead | undefined> {
-    return this.#reads.read(key)
+  withdraw(): void {
+    this.#withdrawals++
+    this.#connection.withdraw()
+  }
+
+  watch(watcher: RemoteWatcher): () => void {
+    this.#watchers.add(watcher)
+    if (this.#forbidden.length > 0) watcher.forbidden(this.#forbidden)
+    return () => {
+      this.#watchers.delete(watcher)
+    }
+  }
+
+  async get(key: string): Promise<RemoteRead | undefined> {
+    const [answer] = await this.#read([key])
+    return answer
+  }
+
+  groupOf(key: string): number {
+    return this.#connection.slotOf?.(key) ?? 0
   }
 
   async getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
-    const reads: Promise<(RemoteRead | undefined)[]>[] = []
-    for (let from = 0; from < keys.length; from += MOST_KEYS) {
-      reads.push(this.#read(keys.slice(from, from + MOST_KEYS)))
+    const answers: (RemoteRead | undefined)[] = []
+    const read = async (some: readonly Place[]) => {
+      const reads = await this.#read(some.map(({ key }) => key))
+      for (const [i, { at }] of some.entries()) answers[at] = reads[i]
     }
-    return (await Promise.all(reads)).flat()
+    await Promise.all(this.#requests(keys).map(read))
+    return answers
   }
 
   async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
-    return (await this.#open().set(key, bytes, options)) !== null
+    return (await this.#send((connection) => connection.set(key, bytes, options))) !== null
   }
 
   async compareAndSet(
@@ -76,35 +94,59 @@ export class RedisStore implements RemoteStore {
     expected: Uint8Array | undefined,
     bytes: Uint8Array,
     ttl: number,
+    signal?: AbortSignal,
   ): Promise<boolean> {
-    if (expected === undefined) return this.set(key, bytes, { ttl, when: 'absent' })
-    return (await this.#run(COMPARE_AND_SET, [key], [expected, bytes, String(ttl)])) === 1
+    if (expected === undefined) return this.set(key, bytes, { ttl, when: 'absent', signal })
+    const args = [expected, bytes, String(ttl)]
+    return (await this.#run(COMPARE_AND_SET, [key], args, signal)) === 1
   }
 
   async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
     return (await this.#run(COMPARE_AND_DELETE, [key], [expected])) === 1
   }
 
-  async delete(keys: readonly string[]): Promise<number> {
-    if (keys.length === 0) return 0
+  async delete(keys: readonly string[], signal?: AbortSignal): Promise<number> {
     // Not UNLINK: values are strings, which both free in the same way.
-    return Number(await this.#open().del(keys))
+    const del = (some: readonly Place[]) => {
+      const these = some.map(({ key }) => key)
+      return this.#send((connection) => connection.del(these, signal))
+    }
+    const deleted = await Promise.all(this.#requests(keys).map(del))
+    return deleted.reduce<number>((sum, count) => sum + Number(count), 0)
   }
 
   async ping(): Promise<void> {
-    await this.#open().ping()
+    this.#checkOpen()
+    await this.#session.ping()
   }
 
-  connection(): number {
-    return this.#connection.losses
+  connection(): RemoteConnection | undefined {
+    return this.#session.lane
   }
 
-  isAnswer(error: unknown): boolean {
-    return error instanceof Error && REFUSAL.test(error.message)
+  judge(error: unknown): RemoteVerdict | undefined {
+    return verdictOf(error)
   }
 
   async #read(keys: readonly string[]): Promise<(RemoteRead | undefined)[]> {
     return toReads(await this.#run(READ, keys, []), keys.length)
+  }
+
+  /** Keys that may share a command: of one slot, and no more than a script takes. */
+  #requests(keys: readonly string[]): (readonly Place[])[] {
+    const requests: Place[][] = []
+    const open = new Map<number, Place[]>()
+    for (const [at, key] of keys.entries()) {
+      const slot = this.groupOf(key)
+      let request = open.get(slot)
+      if (request === undefined || request.length === MOST_KEYS) {
+        request = []
+        open.set(slot, request)
+        requests.push(request)
+      }
+      request.push({ key, at })
+    }
+    return requests
   }
 
   /** By its name; with its source where the server does not know it yet, or no longer. */
@@ -112,17 +154,45 @@ export class RedisStore implements RemoteStore {
     script: Script,
     keys: readonly string[],
     args: readonly RedisArgument[],
+    signal?: AbortSignal,
   ): Promise<unknown> {
+    const withdrawals = this.#withdrawals
     try {
-      return await this.#open().evalSha(script.sha, keys, args)
+      return await this.#send((connection) => connection.evalSha(script.sha, keys, args, signal))
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return this.#open().eval(script.source, keys, args)
+      if (withdrawals !== this.#withdrawals) throw new NotSentError('the read was withdrawn')
+      return this.#send((connection) => connection.eval(script.source, keys, args, signal))
     }
   }
 
-  #open(): RedisConnection {
-    if (this.#closed) throw new Error('the store is closed')
-    return this.#connection
+  async #send(command: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
+    this.#checkOpen()
+    this.#session.check()
+    try {
+      return await command(this.#connection)
+    } catch (error) {
+      if (saysNoMaster(error)) this.#session.suspect()
+      throw error
+    }
+  }
+
+  #newSession(): Session {
+    return new Session(this.#connection, {
+      reachable: () => this.#tell((watcher) => watcher.reachable()),
+      replaced: () => this.#tell((watcher) => watcher.replaced()),
+      forbidden: (commands) => {
+        this.#forbidden.push(...commands.filter((command) => !this.#forbidden.includes(command)))
+        this.#tell((watcher) => watcher.forbidden(commands))
+      },
+    })
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new NotSentError('the store is closed')
+  }
+
+  #tell(news: (watcher: RemoteWatcher) => void): void {
+    for (const watcher of this.#watchers) news(watcher)
   }
 }

@@ -1,15 +1,30 @@
-/**
- * What is used of a client of node-redis 6 (`createClient()` of the package `redis`), by structure:
- * our declarations import none of theirs, and `redis` stays an optional peer.
+/*
+ * What is used of the clients of node-redis 6 (package `redis`), by structure: our declarations import
+ * none of theirs, and `redis` stays an optional peer.
  */
-export interface NodeRedisClient {
+
+/** What `createClient()`, `createClientPool()`, `createCluster()` or `createSentinel()` returns. */
+export type NodeRedisClient = NodeRedisSingle | NodeRedisPool | NodeRedisCluster | NodeRedisSentinel
+
+/** The part of an event emitter that adds and removes listeners. */
+export interface NodeRedisEmitter {
+  on(event: string, listener: () => void): unknown
+  off(event: string, listener: () => void): unknown
+  eventNames(): unknown[]
+  listenerCount(event: string): number
+}
+
+/** One connection, inside a pool, a cluster or a sentinel too. */
+export interface NodeRedisConnected extends NodeRedisEmitter {
   /** Whether a command handed over now would go out now. */
   readonly isReady: boolean
-  withCommandOptions(options: NodeRedisCommandOptions): NodeRedisCommands
-  on(event: 'error', listener: (error: Error) => void): unknown
-  off(event: 'error', listener: (error: Error) => void): unknown
-  eventNames(): unknown[]
-  listenerCount(event: 'error'): number
+  /** Whether it is connected, or means to be again. */
+  readonly isOpen: boolean
+  /** Sends the arguments as they are, without key prefix, and resolves with the reply as it is. */
+  sendCommand(
+    args: readonly (string | Buffer)[],
+    options: NodeRedisCommandOptions,
+  ): Promise<unknown>
 }
 
 interface NodeRedisCommandOptions {
@@ -17,25 +32,65 @@ interface NodeRedisCommandOptions {
   typeMapping: { 36: typeof Buffer }
   /** 0: none. The client's own default makes a signal and a timer for each command. */
   timeout: 0
+  /** Before all others that wait: never. */
+  asap: false
   /** Takes back commands that have not been sent. */
   abortSignal: AbortSignal
 }
 
-/** The commands used; each replies as the protocol does, values as Buffers. */
-export interface NodeRedisCommands {
-  evalSha(sha: string, options: NodeRedisScriptArguments): Promise<unknown>
-  eval(source: string, options: NodeRedisScriptArguments): Promise<unknown>
-  set(key: string, value: Buffer, options: NodeRedisSetOptions): Promise<unknown>
-  del(keys: string[]): Promise<unknown>
-  ping(): Promise<unknown>
+/** Put before each key that is sent. */
+interface Prefixed {
+  /**
+   * Internal to the package, which has no other place where each kind of client tells its prefix;
+   * absent from versions that know no prefix.
+   */
+  readonly _keyPrefix?: string | Buffer | undefined
 }
 
-interface NodeRedisScriptArguments {
-  keys: string[]
-  arguments: (string | Buffer)[]
+/** `createClient()` */
+export interface NodeRedisSingle extends NodeRedisConnected, Prefixed {
+  readonly options?: { readonly socket?: NodeRedisSocketOptions | undefined } | undefined
 }
 
-export interface NodeRedisSetOptions {
-  expiration: { type: 'PX'; value: number }
-  condition?: 'NX' | 'XX'
+export interface NodeRedisSocketOptions {
+  readonly reconnectStrategy?: unknown
+  readonly socketTimeout?: number | undefined
+}
+
+/** `createClientPool()`, `client.createPool()` */
+export interface NodeRedisPool extends NodeRedisEmitter, Prefixed {
+  readonly idleClients: number
+  /** Calls with a connection that nobody else uses until the promise has settled. */
+  execute<T>(task: (client: NodeRedisConnected) => Promise<T>): Promise<T>
+}
+
+/** `createCluster()` */
+export interface NodeRedisCluster extends NodeRedisEmitter, Prefixed {
+  /** Another array after each look at the topology. */
+  readonly masters: NodeRedisMaster[]
+  /** By slot; no entry where none covers it. */
+  readonly slots: { readonly master: NodeRedisMaster }[]
+  nodeClient(node: NodeRedisMaster): Promise<unknown>
+  /** Internal to the package: looks at the topology, as one of its nodes sees it. */
+  readonly _slots: { rediscover(informant?: NodeRedisConnected): Promise<unknown> }
+  /** Internal to the package, which shows its options nowhere else. */
+  readonly _options: {
+    readonly defaults?: { readonly socket?: NodeRedisSocketOptions | undefined } | undefined
+    readonly topologyRefreshOnReconnectionAttemptStrategy?: unknown
+  }
+}
+
+export interface NodeRedisMaster {
+  /** `host:port`, as the cluster names it. */
+  readonly address: string
+  readonly client?: NodeRedisConnected | undefined
+}
+
+/** `createSentinel()` */
+export interface NodeRedisSentinel extends NodeRedisEmitter, Prefixed {
+  readonly isOpen: boolean
+  readonly isReady: boolean
+  getMasterNode(): unknown
+  /** Internal to the package: hands out the connection to the master. */
+  _execute<T>(isReadonly: boolean, use: (client: NodeRedisConnected) => Promise<T>): Promise<T>
 }

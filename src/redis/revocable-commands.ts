@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import type { NodeRedisClient, NodeRedisCommands } from './node-redis-client.ts'
+import { NotSentError } from '../redis-common/redis-connection.ts'
+import type { NodeRedisConnected } from './node-redis-client.ts'
 
 /**
  * The most commands under one signal: to add a listener to it is to walk past all that are there.
@@ -7,9 +8,14 @@ import type { NodeRedisClient, NodeRedisCommands } from './node-redis-client.ts'
  */
 const GROUP = 256
 
+/**
+ * What the client says of commands that it has not sent. By their texts: its classes are those of one
+ * copy of the package, and bundlers rename them.
+ */
+const NOT_SENT = /^(?:The command was aborted|The client is (?:closed|offline)|The queue is full)$/
+
 interface Group {
   readonly controller: AbortController
-  readonly commands: NodeRedisCommands
   pending: number
 }
 
@@ -19,23 +25,42 @@ interface Group {
  * which had stopped reading left behind. It would send them to whoever answers next.
  */
 export class RevocableCommands {
-  readonly #client: NodeRedisClient
+  readonly #client: NodeRedisConnected
+  /** Those that take no more commands, or one only. */
   readonly #full = new Set<Group>()
-  #group: Group
+  #group: Group = newGroup()
 
-  constructor(client: NodeRedisClient) {
+  constructor(client: NodeRedisConnected) {
     this.#client = client
-    this.#group = this.#newGroup()
   }
 
-  /** Hands over one command, unless the client would keep it for a connection to come. */
-  async run(send: (commands: NodeRedisCommands) => Promise<unknown>): Promise<unknown> {
-    if (!this.#client.isReady) throw new Error('the Redis client is not connected')
-    const group = this.#roomyGroup()
+  /**
+   * Hands over one command, unless the client would keep it for a connection to come.
+   *
+   * @param signal Takes it back, if it has not been sent.
+   */
+  async send(args: readonly (string | Buffer)[], signal?: AbortSignal): Promise<unknown> {
+    if (!this.#client.isReady) throw new NotSentError('the Redis client is not connected')
+    if (signal?.aborted === true) throw new NotSentError('the command was withdrawn')
+    const group = signal === undefined ? this.#roomyGroup() : this.#ownGroup()
+    const { controller } = group
+    const withdraw = () => controller.abort()
+    signal?.addEventListener('abort', withdraw, { once: true })
     group.pending++
     try {
-      return await send(group.commands)
+      return await this.#client.sendCommand(args, {
+        typeMapping: { 36: Buffer },
+        timeout: 0,
+        asap: false,
+        abortSignal: controller.signal,
+      })
+    } catch (error) {
+      if (error instanceof Error && NOT_SENT.test(error.message)) {
+        throw new NotSentError('the Redis client did not send the command', { cause: error })
+      }
+      throw error
     } finally {
+      signal?.removeEventListener('abort', withdraw)
       if (--group.pending === 0) this.#full.delete(group)
     }
   }
@@ -44,26 +69,27 @@ export class RevocableCommands {
   revoke(): void {
     const groups = [this.#group, ...this.#full]
     this.#full.clear()
-    this.#group = this.#newGroup()
+    this.#group = newGroup()
     for (const { controller } of groups) controller.abort()
   }
 
   #roomyGroup(): Group {
     if (this.#group.pending >= GROUP) {
       this.#full.add(this.#group)
-      this.#group = this.#newGroup()
+      this.#group = newGroup()
     }
     return this.#group
   }
 
-  #newGroup(): Group {
-    const controller = new AbortController()
-    setMaxListeners(0, controller.signal)
-    const commands = this.#client.withCommandOptions({
-      typeMapping: { 36: Buffer },
-      timeout: 0,
-      abortSignal: controller.signal,
-    })
-    return { controller, commands, pending: 0 }
+  #ownGroup(): Group {
+    const group = { controller: new AbortController(), pending: 0 }
+    this.#full.add(group)
+    return group
   }
+}
+
+function newGroup(): Group {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return { controller, pending: 0 }
 }

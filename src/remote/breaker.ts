@@ -13,6 +13,12 @@ const IN_A_ROW = 3
 /** Calls that are remembered; half of them failed, and the remote is held to be down as well. */
 const REMEMBERED = 20
 
+/**
+ * Where several servers share the keys: so many of those remembered. One server of three that is gone
+ * must not keep calls from the others.
+ */
+const OF_SEVERAL = 15
+
 /** Milliseconds between two probes. A remote that is back is used again within two of them. */
 const PROBE_EVERY = 500
 
@@ -31,6 +37,7 @@ export class Breaker {
   readonly #probe: () => Promise<void>
   readonly #onOpen: () => void
   readonly #onClose: () => void
+  readonly #spread: boolean
   #state: BreakerState = 'closed'
   /** One bit per call, the last one lowest; 1: it failed. */
   #outcomes = 0
@@ -39,9 +46,19 @@ export class Breaker {
   #stopped = false
   #period = 0
 
-  /** @param probe Asks the remote whether it is there; rejects if it does not answer in time. */
-  constructor(clock: Clock, probe: () => Promise<void>, onOpen: () => void, onClose: () => void) {
+  /**
+   * @param probe Asks the remote whether it is there; rejects if it does not answer in time.
+   * @param spread Whether several servers share the keys.
+   */
+  constructor(
+    clock: Clock,
+    probe: () => Promise<void>,
+    onOpen: () => void,
+    onClose: () => void,
+    spread: boolean,
+  ) {
     this.#clock = clock
+    this.#spread = spread
     this.#probe = probe
     this.#onOpen = onOpen
     this.#onClose = onClose
@@ -67,18 +84,32 @@ export class Breaker {
   failed(period: number): void {
     if (this.#state !== 'closed' || period !== this.#period) return
     this.#outcomes = (this.#outcomes << 1) | 1
-    if (this.#onTrial || isDown(this.#outcomes)) this.#open()
+    if (this.#isDown()) this.#open()
+  }
+
+  /** It may be there again: asks at once. */
+  nudge(): void {
+    if (this.#state !== 'open' || this.#stopped) return
+    this.#timer?.cancel()
+    this.#ask()
   }
 
   /** The remote has answered somebody who asked apart from the probes. */
   answered(): void {
-    if (this.#state === 'open') this.#close()
+    if (this.#state !== 'closed') this.#close()
   }
 
   /** Ends the probes. */
   stop(): void {
     this.#stopped = true
     this.#timer?.cancel()
+  }
+
+  #isDown(): boolean {
+    const failed = bitsIn(this.#outcomes & ALL)
+    if (this.#spread) return failed >= OF_SEVERAL
+    const inARow = (this.#outcomes & LAST_ONES) === LAST_ONES
+    return this.#onTrial || inARow || failed * 2 >= REMEMBERED
   }
 
   #open(): void {
@@ -89,16 +120,22 @@ export class Breaker {
 
   #wait(): void {
     if (this.#stopped) return
-    this.#timer = this.#clock.setTimer(PROBE_EVERY, () => {
-      this.#state = 'half-open'
-      this.#probe().then(
-        () => this.#close(),
-        () => {
-          this.#state = 'open'
-          this.#wait()
-        },
-      )
-    })
+    this.#timer = this.#clock.setTimer(PROBE_EVERY, () => this.#ask())
+  }
+
+  #ask(): void {
+    this.#state = 'half-open'
+    const period = this.#period
+    this.#probe().then(
+      () => {
+        if (period === this.#period) this.#close()
+      },
+      () => {
+        if (period !== this.#period) return
+        this.#state = 'open'
+        this.#wait()
+      },
+    )
   }
 
   #close(): void {
@@ -113,10 +150,6 @@ export class Breaker {
 
 const LAST_ONES = (1 << IN_A_ROW) - 1
 const ALL = (1 << REMEMBERED) - 1
-
-function isDown(outcomes: number): boolean {
-  return (outcomes & LAST_ONES) === LAST_ONES || bitsIn(outcomes & ALL) * 2 >= REMEMBERED
-}
 
 function bitsIn(word: number): number {
   let bits = 0

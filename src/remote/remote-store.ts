@@ -11,6 +11,37 @@ export interface RemoteWriteOptions {
   readonly ttl: number
   /** `absent`: only if the key holds nothing; `present`: only if it holds something. */
   readonly when?: 'absent' | 'present' | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * What is certain of an operation that was rejected.
+ * - `refused`: not carried out, by a server that is well and worth asking the next one.
+ * - `unavailable`: not carried out; the server cannot serve now.
+ * - `not sent`: not carried out; it never left this process.
+ */
+export type RemoteVerdict = 'refused' | 'unavailable' | 'not sent'
+
+/** A connection that operations have gone out on. */
+export interface RemoteConnection {
+  /**
+   * Whether what was sent on it and not answered may still take effect after what is sent now: it has
+   * been lost, and nobody has made sure that its server has forgotten it.
+   */
+  readonly lingers: boolean
+}
+
+/** Told by a store what it learns of its server. */
+export interface RemoteWatcher {
+  /** It can be reached, after it could not: worth asking whether it answers. */
+  reachable(): void
+  /**
+   * Another server answers than before, or the same began anew, or nobody can say: what the last one
+   * acknowledged in its last seconds may be gone. Called before any operation goes to the new one.
+   */
+  replaced(): void
+  /** Commands that the server does not let this user run; what is done without them is in the docs. */
+  forbidden(commands: readonly string[]): void
 }
 
 /**
@@ -24,8 +55,16 @@ export interface RemoteWriteOptions {
 export interface RemoteStore {
   /** Names it in errors and counters. */
   readonly name: string
+  /** Whether several servers share the keys, so that one may fail while others answer. */
+  readonly spread?: boolean
   get(key: string): Promise<RemoteRead | undefined>
-  /** One answer per key, in order. */
+  /**
+   * Where several servers share the keys, and keys of different ones must not share a request: the
+   * group of a key. The cache asks for no more than one group at a time, so that one whose server is
+   * down does not take reads of the others with it. Never throws.
+   */
+  groupOf?(key: string): number
+  /** One answer per key, in order. The cache asks for 256 keys at a time at most. */
   getMany(keys: readonly string[]): Promise<(RemoteRead | undefined)[]>
   /** Resolves whether it took: always `true` without `when`. */
   set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean>
@@ -38,24 +77,25 @@ export interface RemoteStore {
     expected: Uint8Array | undefined,
     bytes: Uint8Array,
     ttl: number,
+    signal?: AbortSignal,
   ): Promise<boolean>
   /** Deletes only if the key holds exactly `expected`, atomically. Resolves whether it took. */
   compareAndDelete(key: string, expected: Uint8Array): Promise<boolean>
   /** Resolves how many of the keys held something. */
-  delete(keys: readonly string[]): Promise<number>
+  delete(keys: readonly string[], signal?: AbortSignal): Promise<number>
   /** Resolves if the store can be used now. */
   ping(): Promise<void>
+  /** What is certain of a rejection; `undefined`: nothing is. Without it, nothing ever is. */
+  judge?(error: unknown): RemoteVerdict | undefined
   /**
-   * Whether a rejection is the answer of a server that is well: it refused this operation, and is
-   * worth asking the next one. Without it, no rejection is.
+   * The connection that operations go out on now, if each goes out after all those before it, on one.
+   * Without it a write of unknown outcome is taken to be possible for some seconds more.
    */
-  isAnswer?(error: unknown): boolean
-  /**
-   * Numbers the connection that operations go out on now. While it stays the same, what was sent
-   * earlier has taken effect before what is acknowledged later; without it, or after it has changed,
-   * a write of unknown outcome is taken to be possible for some seconds more.
-   */
-  connection?(): number
+  connection?(): RemoteConnection | undefined
+  /** Takes back everything that has not left the process: it rejects, and never does. */
+  withdraw?(): void
+  /** Begins to tell a watcher; the returned function ends it. */
+  watch?(watcher: RemoteWatcher): () => void
   /** A cache has begun to use it; each such call is followed by one `close()`. */
   open(): void
   /** After the last `close()`: ends what the store itself opened, and nothing that it was handed. */

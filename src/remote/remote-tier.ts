@@ -1,90 +1,92 @@
-import { Sequence } from '../flight/sequence.ts'
 import type { Clock } from '../model/clock.ts'
-import { CacheRemoteError, type RemoteOperation, type RemoteOutcome } from '../model/errors.ts'
+import type { CacheRemoteError } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
-import { Breaker, type BreakerState } from './breaker.ts'
+import { Acknowledged } from './acknowledged.ts'
+import type { BreakerState } from './breaker.ts'
+import type { Budget } from './budget.ts'
+import { Failure } from './failure.ts'
+import { Guard } from './guard.ts'
 import type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote-store.ts'
 import { Repairs } from './repairs.ts'
+import { SentWrite } from './sent-write.ts'
+import { TickReads } from './tick-reads.ts'
 
-/**
- * The time that all remote work of one call may take together, waiting for a turn to write included.
- * Time spent in a loader is not counted.
- */
-export class Budget {
-  #left: number
-
-  /** @param total Milliseconds. */
-  constructor(total: number) {
-    this.#left = total
-  }
-
-  get left(): number {
-    return this.#left
-  }
-
-  spend(ms: number): void {
-    this.#left -= ms
-  }
+/** What a remote tier is built from. */
+interface RemoteTierParts {
+  readonly store: RemoteStore
+  /** Milliseconds for all remote work of one call. */
+  readonly timeout: number
+  /** Milliseconds before a server's end for which acknowledged changes are made again; 0: none. */
+  readonly replay: number
+  readonly clock: Clock
+  readonly counters: Counters
+  /** Another server answers than before; what was read from the last one may be gone there. */
+  readonly onReplaced: () => void
+  /** Something that somebody should look at. */
+  readonly warn: (message: string) => void
 }
 
-const yes = (): boolean => true
-const no = (): boolean => false
-
-/** Milliseconds between two questions whether the remote is there. */
-const ASK_EVERY = 50
+/** The tiers of each store: what one of them could not change, none of them reads. */
+const tiersOf = new WeakMap<RemoteStore, Set<RemoteTier>>()
 
 /**
- * Operations that the store has not settled, those past their deadline included. Beyond it calls are
- * refused, so that a remote that has stopped answering cannot fill the memory.
- */
-const MOST_IN_FLIGHT = 10_000
-
-/**
- * The remote tier: a store with a deadline on each operation, one error type, a breaker that keeps
- * calls from a store that is down or slow, and a bound on what is under way. The only place that
- * catches what a store throws.
- *
- * An operation that misses its deadline may still take effect later: its outcome is unknown.
+ * The remote tier: a store behind a guard, and what is remembered of the changes sent to it: those
+ * that it did not take, to be repaired, and those of its last seconds, to be replayed if it is lost.
  */
 export class RemoteTier {
   readonly #store: RemoteStore
-  readonly #timeout: number
-  readonly #clock: Clock
   readonly #counters: Counters
-  readonly #writes = new Sequence()
-  readonly #breaker: Breaker
+  readonly #onReplaced: () => void
+  readonly #warn: (message: string) => void
+  readonly #guard: Guard
+  readonly #reads: TickReads
   readonly #repairs: Repairs
-  #inFlight = 0
-  /** The breaker's period that `#inFlight` counts. */
-  #counted = 0
-  #closed = false
+  readonly #acknowledged: Acknowledged
+  readonly #unwatch: (() => void) | undefined
+  /** The caches on this store, this one included. */
+  readonly #siblings: Set<RemoteTier>
+  #overflowed = false
 
-  /** @param timeout Milliseconds for all remote work of one call. */
-  constructor(store: RemoteStore, timeout: number, clock: Clock, counters: Counters) {
+  constructor(parts: RemoteTierParts) {
+    const { store, timeout, clock, counters } = parts
     this.#store = store
-    this.#timeout = timeout
-    this.#clock = clock
     this.#counters = counters
-    this.#breaker = new Breaker(
-      clock,
-      () => this.#ping(this.budget()),
-      () => {
-        counters.breakerOpened++
-      },
-      () => this.#repairs.resume(),
-    )
+    this.#onReplaced = parts.onReplaced
+    this.#warn = parts.warn
+    const onBack = () => this.#repairs.resume()
+    this.#guard = new Guard({ store, timeout, clock, counters, onBack })
+    this.#reads = new TickReads({
+      store,
+      guard: this.#guard,
+      refusal: (key) => this.#refusal(key),
+    })
     this.#repairs = new Repairs(
       clock,
-      (keys) => this.#guard('repair', undefined, this.budget(), () => this.#store.delete(keys)),
-      () => {
-        counters.repairsGivenUp++
-      },
+      (keys) => this.#repair(keys),
+      // One key may be forbidden, or its server be down while the others are not.
+      (error) =>
+        this.#guard.breaker === 'closed' &&
+        (store.spread === true || (error as CacheRemoteError).outcome === 'refused'),
+      () => this.#overflow(),
     )
+    this.#acknowledged = new Acknowledged(parts.replay, store.spread === true, () =>
+      this.#overflow(),
+    )
+    this.#unwatch = store.watch?.({
+      reachable: () => this.#reachable(),
+      replaced: () => this.#replaced(),
+      forbidden: (commands) =>
+        this.#warn(
+          `the remote (${store.name}) does not allow ${commands.join(', ')}: see docs/outages.md for what is done without`,
+        ),
+    })
+    this.#siblings = tiersOf.get(store) ?? new Set()
+    tiersOf.set(store, this.#siblings.add(this))
     store.open()
   }
 
   get breaker(): BreakerState {
-    return this.#breaker.state
+    return this.#guard.breaker
   }
 
   /** Keys whose change the remote did not take and which are not repaired yet. */
@@ -93,11 +95,16 @@ export class RemoteTier {
   }
 
   budget(): Budget {
-    return new Budget(this.#timeout)
+    return this.#guard.budget()
   }
 
+  /**
+   * Together with the other reads of this turn of the event loop, after its promises.
+   *
+   * @throws CacheRemoteError (as a rejection)
+   */
   get(key: string, budget: Budget): Promise<RemoteRead | undefined> {
-    return this.#guard('get', key, budget, () => this.#store.get(key))
+    return this.#reads.read(key, budget)
   }
 
   /**
@@ -113,11 +120,12 @@ export class RemoteTier {
     budget: Budget,
     mayStill: () => boolean,
   ): Promise<'took' | 'refused' | 'fenced'> {
-    const write = async () => {
+    const write = async (signal: AbortSignal) => {
       if (!mayStill()) return 'fenced'
-      return (await this.#store.compareAndSet(key, expected, bytes, ttl)) ? 'took' : 'refused'
+      const took = await this.#store.compareAndSet(key, expected, bytes, ttl, signal)
+      return took ? 'took' : 'refused'
     }
-    return this.#changing(key, () => this.#guard('fill', key, budget, write))
+    return this.#write('fill', key, budget, write)
   }
 
   set(
@@ -126,187 +134,109 @@ export class RemoteTier {
     options: RemoteWriteOptions,
     budget: Budget,
   ): Promise<boolean> {
-    const write = () => this.#store.set(key, bytes, options)
-    const set = () => this.#guard('set', key, budget, write)
+    const write = (signal: AbortSignal) => this.#store.set(key, bytes, { ...options, signal })
     // Whoever asked for "only if absent" has nothing old to be undone.
-    return options.when === 'absent' ? set() : this.#changing(key, set)
+    return this.#write('set', key, budget, write, options.when !== 'absent')
   }
 
   delete(key: string, budget: Budget): Promise<number> {
-    const erase = () => this.#store.delete([key])
-    return this.#changing(key, () => this.#guard('delete', key, budget, erase))
+    return this.#write('delete', key, budget, (signal) => this.#store.delete([key], signal))
   }
 
   /** Asks until the store answers or `timeout` milliseconds are over; tells which. */
-  async ready(timeout: number): Promise<boolean> {
-    const startedAt = this.#clock.monotonic()
-    const left = () => timeout - (this.#clock.monotonic() - startedAt)
-    while (!this.#closed && left() > 0) {
-      const budget = new Budget(Math.min(this.#timeout, left()))
-      if (await this.#ping(budget).then(yes, no)) {
-        this.#breaker.answered()
-        return true
-      }
-      await this.#pause(Math.min(ASK_EVERY, left()))
-    }
-    return false
+  ready(timeout: number): Promise<boolean> {
+    return this.#guard.ready(timeout)
   }
 
   close(): Promise<void> {
-    this.#closed = true
-    this.#breaker.stop()
+    this.#guard.close()
     this.#repairs.stop()
+    this.#unwatch?.()
+    this.#siblings.delete(this)
     return this.#store.close()
   }
 
-  /** Remembers the key of a change that the remote did not take. */
-  async #changing<T>(key: string, change: () => Promise<T>): Promise<T> {
-    const connection = this.#store.connection?.()
-    try {
-      return await change()
-    } catch (error) {
-      const { operation, outcome } = error as CacheRemoteError
-      const unknown = outcome === 'unknown'
-      const mayLand = () =>
-        unknown && (connection === undefined || this.#store.connection?.() !== connection)
-      // A fill that was not sent, or was refused, has changed nothing that was right before.
-      if (operation !== 'fill' || unknown) this.#repairs.add(key, mayLand)
-      throw error
-    }
-  }
-
-  #ping(budget: Budget): Promise<void> {
-    return this.#guard('ping', undefined, budget, () => this.#store.ping())
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#clock.setTimer(ms, resolve))
-  }
-
   /**
-   * Calls the store in the same turn of the event loop, so that what a ticket said a moment ago still
-   * holds; a write waits until those before it on its key have settled, and is not sent any more if
-   * its time is over by then.
+   * Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did.
+   *
+   * @param lasting Whether something old is left, or comes back, where the write is lost.
    */
-  #guard<T>(
-    operation: RemoteOperation,
-    key: string | undefined,
+  async #write<T>(
+    operation: 'fill' | 'set' | 'delete',
+    key: string,
     budget: Budget,
-    call: () => Promise<T>,
+    write: (signal: AbortSignal) => Promise<T>,
+    lasting = true,
   ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const fail = (outcome: RemoteOutcome, reason: string, cause?: unknown) =>
-        reject(new CacheRemoteError(operation, outcome, reason, { key, cause }))
-      const refusal = this.#refusal(operation, key, budget)
-      if (refusal !== undefined) {
-        fail('not sent', `${refusal}, it was not sent`)
-        return
-      }
-      const startedAt = this.#clock.monotonic()
-      const period = this.#breaker.period
-      let settled = false
-      let sent = false
-      let endTurn = (): void => undefined
-      const settle = () => {
-        if (settled) return false
-        settled = true
-        timer.cancel()
-        budget.spend(this.#clock.monotonic() - startedAt)
-        endTurn()
-        return true
-      }
-      const timer = this.#clock.setTimer(budget.left, () => {
-        if (!settle()) return
-        this.#failed(operation, sent ? period : undefined)
-        const reason = sent ? 'no answer' : 'its turn did not come, and it was not sent,'
-        const within = `within remoteTimeout (${this.#timeout} ms)`
-        fail(sent ? 'unknown' : 'not sent', `${reason} ${within}`)
-      })
-      const send = () => {
-        sent = true
-        this.#sent(call, period).then(
-          (result) => {
-            this.#clock.observe?.()
-            if (!settle()) return
-            this.#breaker.succeeded(period)
-            resolve(result)
-          },
-          (cause: unknown) => {
-            if (!settle()) return
-            const refused = this.#store.isAnswer?.(cause) === true
-            this.#failed(operation, refused ? undefined : period)
-            const reason = cause instanceof Error ? cause.message : String(cause)
-            fail(refused ? 'refused' : 'unknown', reason, cause)
-          },
-        )
-      }
-      if (key === undefined || operation === 'get') {
-        send()
-        return
-      }
-      this.#writes.run(key, () => {
-        if (settled) return Promise.resolve()
-        const late = this.#refusal(operation, key, budget)
-        if (late !== undefined) {
-          settle()
-          fail('not sent', `${late}, it was not sent`)
-          return Promise.resolve()
-        }
-        send()
-        return new Promise((resolve) => {
-          endTurn = resolve
-        })
-      })
+    const withdrawal = new AbortController()
+    const sent = new SentWrite()
+    const send = () => {
+      const connection = this.#store.connection?.()
+      if (connection !== undefined) sent.sentOn(connection)
+      return sent.follow(write(withdrawal.signal), (error) => this.#store.judge?.(error))
+    }
+    const result = await this.#guard.run({ operation, turnOf: key, budget, send, withdrawal })
+    if (!(result instanceof Failure)) {
+      if (lasting && operation !== 'fill') this.#acknowledged.add(key, this.#guard.lastReplyAt)
+      return result
+    }
+    const unknown = result.outcome === 'unknown'
+    // A fill that was not sent, or was refused, has changed nothing that was right before.
+    if (lasting && (operation !== 'fill' || unknown)) {
+      this.#repairs.add(key, unknown ? sent : undefined)
+    }
+    throw result.error(key)
+  }
+
+  async #repair(keys: readonly string[]): Promise<void> {
+    const result = await this.#guard.run({
+      operation: 'repair',
+      budget: this.budget(),
+      send: () => this.#store.delete(keys),
     })
+    if (result instanceof Failure) throw result.error()
+    for (const key of keys) this.#acknowledged.add(key, this.#guard.lastReplyAt)
   }
 
-  /** Why an operation must not go out now. */
-  #refusal(
-    operation: RemoteOperation,
-    key: string | undefined,
-    budget: Budget,
-  ): string | undefined {
-    if (this.#closed) return 'the cache is closed'
-    if (budget.left <= 0) {
-      this.#counters.remoteErrors++
-      return 'no time was left for it'
-    }
-    if (operation === 'ping') return undefined
-    if (this.#breaker.state !== 'closed') {
-      this.#counters.remoteSkipped++
-      return 'the remote is held to be down'
-    }
-    if (operation === 'get' && this.#repairs.has(key ?? '')) {
-      this.#counters.remoteSkipped++
-      return 'an earlier change of the key has not reached the remote yet'
-    }
-    if (this.#inFlight >= MOST_IN_FLIGHT) {
-      this.#counters.remoteShed++
-      return `${MOST_IN_FLIGHT} operations are under way`
-    }
-    return undefined
+  #reachable(): void {
+    this.#guard.nudge()
+    if (this.#guard.breaker === 'closed') this.#repairs.resume()
   }
 
-  /** @param period When it was sent; `undefined`: the failure says nothing about the remote. */
-  #failed(operation: RemoteOperation, period: number | undefined): void {
-    // A ping that fails is an answer: it asks whether the remote is there.
-    if (operation === 'ping') return
-    this.#counters.remoteErrors++
-    if (period !== undefined) this.#breaker.failed(period)
+  /** In the very turn in which it is heard of: reads of these keys skip the remote from now on. */
+  #replaced(): void {
+    const keys = this.#acknowledged.take(this.#guard.lastReplyAt)
+    for (const key of keys) this.#repairs.add(key)
+    this.#counters.remoteReplaced++
+    this.#counters.replayed += keys.length
+    this.#onReplaced()
+    this.#warn(
+      `the remote (${this.#store.name}) is another server than before, or has begun anew: ${keys.length} changes are made again as deletions, and local was cleared`,
+    )
   }
 
-  /** A store that throws instead of rejecting, or returns no promise, is treated alike. */
-  async #sent<T>(call: () => Promise<T>, period: number): Promise<T> {
-    if (this.#counted !== period) {
-      // What was under way when the remote went down may never settle.
-      this.#counted = period
-      this.#inFlight = 0
-    }
-    this.#inFlight++
-    try {
-      return await call()
-    } finally {
-      if (this.#counted === period) this.#inFlight--
-    }
+  #overflow(): void {
+    this.#counters.repairsGivenUp++
+    if (this.#overflowed) return
+    this.#overflowed = true
+    this.#warn(
+      'more keys were changed than the remote could be told of: of the oldest, other processes may read the old value until its ttl ends',
+    )
+  }
+
+  #refusal(key: string): Failure | undefined {
+    if (!this.#isWrong(key)) return undefined
+    this.#counters.remoteSkipped++
+    return new Failure(
+      'get',
+      'not sent',
+      'an earlier change of the key has not reached the remote yet, it was not sent',
+    )
+  }
+
+  /** Whether this process knows that what the key holds there may be wrong. */
+  #isWrong(key: string): boolean {
+    for (const tier of this.#siblings) if (tier.#repairs.has(key)) return true
+    return false
   }
 }

@@ -26,8 +26,12 @@ export interface Counters {
   remoteShed: number
   /** Times that the breaker has opened. */
   breakerOpened: number
-  /** Keys whose failed change will not be repaired, since too many others awaited it. */
+  /** Keys whose change will not be repaired or replayed any more, since too many others awaited it. */
   repairsGivenUp: number
+  /** Times that another server answered than before, or the same had begun anew, or none said who. */
+  remoteReplaced: number
+  /** Keys whose acknowledged change was made again as a deletion, since the server was replaced. */
+  replayed: number
   /** Stored bytes that the codec could not read. */
   decodeFailures: number
   /** Keys that failed to decode again after their repair: another writer uses another codec. */
@@ -56,6 +60,8 @@ export function newCounters(): Counters {
     remoteShed: 0,
     breakerOpened: 0,
     repairsGivenUp: 0,
+    remoteReplaced: 0,
+    replayed: 0,
     decodeFailures: 0,
     codecConflicts: 0,
     remoteWithoutExpiry: 0,

@@ -1,4 +1,11 @@
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
+import type {
+  RemoteConnection,
+  RemoteRead,
+  RemoteStore,
+  RemoteVerdict,
+  RemoteWatcher,
+  RemoteWriteOptions,
+} from '../remote/remote-store.ts'
 
 /** The operations that can fail; `open` and `close` go straight through. */
 export type StoreOperation =
@@ -50,12 +57,14 @@ export function faultyRemote(store: RemoteStore, options: FaultyRemoteOptions = 
 
 class FaultyStore implements RemoteStore {
   readonly name: string
+  readonly spread: boolean
   readonly #store: RemoteStore
   readonly #options: FaultyRemoteOptions
   readonly #random: () => number
 
   constructor(store: RemoteStore, options: FaultyRemoteOptions) {
     this.name = store.name
+    this.spread = store.spread === true
     this.#store = store
     this.#options = options
     this.#random = seeded(options.seed ?? 1)
@@ -80,10 +89,13 @@ class FaultyStore implements RemoteStore {
     expected: Uint8Array | undefined,
     bytes: Uint8Array,
     ttl: number,
+    signal?: AbortSignal,
   ): Promise<boolean> {
     const old = expected && Uint8Array.from(expected)
     const taken = Uint8Array.from(bytes)
-    return this.#run('compareAndSet', [key], () => this.#store.compareAndSet(key, old, taken, ttl))
+    return this.#run('compareAndSet', [key], () =>
+      this.#store.compareAndSet(key, old, taken, ttl, signal),
+    )
   }
 
   compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
@@ -91,13 +103,33 @@ class FaultyStore implements RemoteStore {
     return this.#run('compareAndDelete', [key], () => this.#store.compareAndDelete(key, old))
   }
 
-  delete(keys: readonly string[]): Promise<number> {
+  delete(keys: readonly string[], signal?: AbortSignal): Promise<number> {
     const asked = [...keys]
-    return this.#run('delete', asked, () => this.#store.delete(asked))
+    return this.#run('delete', asked, () => this.#store.delete(asked, signal))
   }
 
   ping(): Promise<void> {
     return this.#run('ping', [], () => this.#store.ping())
+  }
+
+  groupOf(key: string): number {
+    return this.#store.groupOf?.(key) ?? 0
+  }
+
+  judge(error: unknown): RemoteVerdict | undefined {
+    return this.#store.judge?.(error)
+  }
+
+  connection(): RemoteConnection | undefined {
+    return this.#store.connection?.()
+  }
+
+  watch(watcher: RemoteWatcher): () => void {
+    return this.#store.watch?.(watcher) ?? (() => undefined)
+  }
+
+  withdraw(): void {
+    this.#store.withdraw?.()
   }
 
   open(): void {

@@ -35,12 +35,13 @@ export function manualClock(options: ManualClockOptions = {}): ManualClock {
 }
 
 // Taken at import, so that fake timers installed later do not stop `advanceAsync`.
-const nextTick = process.nextTick
+const nextTurn = setImmediate
 
-/** From inside a reaction, a tick comes when no further reaction is ready. */
-async function settle(): Promise<void> {
-  await undefined
-  await new Promise<void>((resolve) => nextTick(resolve))
+/** The next turn comes when no further reaction is ready, and none that waits for the end of this one. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => {
+    nextTurn(resolve)
+  })
 }
 
 interface PendingTimer {

@@ -4,8 +4,9 @@ import type { Clock } from '../model/clock.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import type { CacheDecodeError, CacheRemoteError } from '../model/errors.ts'
 import { jittered, type Policy } from '../model/policy.ts'
+import type { Budget } from '../remote/budget.ts'
 import type { RemoteRead } from '../remote/remote-store.ts'
-import type { Budget, RemoteTier } from '../remote/remote-tier.ts'
+import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { Formed, ValueForm } from './value-form.ts'
 import type { ValueForms } from './value-forms.ts'
@@ -88,21 +89,17 @@ export class TierStack {
   }
 
   /** Reads the remote. Never rejects: what failed is in the answer. */
-  async readRemote(
+  readRemote(
     remote: RemoteTier,
     key: string,
     form: ValueForm,
     budget: Budget,
   ): Promise<RemoteAnswer> {
     const askedAt = this.#clock.now()
-    try {
-      const read = await remote.get(key, budget)
-      if (read === undefined) return { kind: 'miss' }
-      if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
-      return this.#decoded(key, form, read, askedAt)
-    } catch (error) {
-      return { kind: 'error', error: error as CacheRemoteError }
-    }
+    return remote.get(key, budget).then(
+      (read) => this.#answered(key, form, read, askedAt),
+      (error: unknown) => ({ kind: 'error', error: error as CacheRemoteError }),
+    )
   }
 
   /** Copies a remote value to local, unless something overlapped the flight that brought it. */
@@ -212,7 +209,14 @@ export class TierStack {
     return (await remote.delete(key, remote.budget())) > 0
   }
 
-  #decoded(key: string, form: ValueForm, read: RemoteRead, askedAt: number): RemoteAnswer {
+  #answered(
+    key: string,
+    form: ValueForm,
+    read: RemoteRead | undefined,
+    askedAt: number,
+  ): RemoteAnswer {
+    if (read === undefined) return { kind: 'miss' }
+    if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
     try {
       const kept = form.read(key, read.bytes)
       return { kind: 'value', kept, askedAt, ttlLeft: read.ttlLeft }

@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { Cluster, Redis } from 'ioredis'
-import { Redis as Redis5 } from 'ioredis5'
-import { Redis as Iovalkey } from 'iovalkey'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { ioredis } from '../../src/ioredis/ioredis.ts'
-import type { IoredisClient } from '../../src/ioredis/ioredis-client.ts'
 import { MOST_KEYS } from '../../src/redis-common/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
+import { tcpFaultProxy } from '../../src/testing/tcp-fault-proxy.ts'
+import {
+  answers,
+  type Client,
+  type ClusterSettings,
+  type Options,
+  PACKAGES,
+  whenReady,
+} from '../support/ioredis-clients.ts'
 import { startRedisServer } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
@@ -17,43 +22,18 @@ function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-interface Options {
-  readonly maxRetriesPerRequest?: number | null
-  readonly keyPrefix?: string
-  readonly lazyConnect?: boolean
-  readonly enableAutoPipelining?: boolean
-  readonly enableOfflineQueue?: boolean
-  readonly stringNumbers?: boolean
-  readonly retryStrategy?: () => number
-}
-
-/** What the tests use beside what the store does; the same in all packages. */
-interface Client extends IoredisClient {
-  call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
-  connect(): Promise<void>
-  disconnect(): void
-  listenerCount(event: string): number
-  on(event: 'error', listener: (error: Error) => void): unknown
-  once(event: string, listener: () => void): unknown
-}
-
 type Make = (url: string, options: Options) => Client
 
-const CLIENTS: readonly (readonly [name: string, make: Make])[] = [
-  ['ioredis 6 over RESP3', (url, options) => new Redis(url, { ...options, protocol: 3 })],
-  ['ioredis 6 over RESP2', (url, options) => new Redis(url, { ...options, protocol: 2 })],
-  ['ioredis 5', (url, options) => new Redis5(url, options)],
-  ['iovalkey', (url, options) => new Iovalkey(url, options)],
-]
+const CLIENTS: readonly (readonly [name: string, make: Make])[] = PACKAGES.map((one) => [
+  one.name,
+  (url, options) => one.single(options, url),
+])
 
 /** What the store asks for. */
 const asked = { maxRetriesPerRequest: 0 }
 
-async function connected(make: Make, url: string, options: Options = {}): Promise<Client> {
-  const client = make(url, { ...asked, ...options })
-  client.on('error', () => {})
-  await until('the client is ready', () => client.status === 'ready')
-  return client
+function connected(make: Make, url: string, options: Options = {}): Promise<Client> {
+  return whenReady(make(url, { ...asked, ...options }))
 }
 
 for (const [name, make] of CLIENTS) {
@@ -152,8 +132,8 @@ describe.each(CLIENTS)('%s on a server', (_, make) => {
     await client.call('sadd', key, 'member')
     const error = await store.compareAndDelete(key, bytes('x')).catch((reason: unknown) => reason)
     expect(String(error)).toMatch(/^ReplyError: WRONGTYPE/)
-    expect(store.isAnswer?.(error)).toBe(true)
-    expect(store.isAnswer?.(new Error('Connection is closed.'))).toBe(false)
+    expect(store.judge?.(error)).toBe('refused')
+    expect(store.judge?.(new Error('Connection is closed.'))).toBeUndefined()
   })
 
   it('works on, once, when the server has forgotten the scripts', async () => {
@@ -243,24 +223,25 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
     for (const client of own.splice(0)) client.disconnect()
   })
 
-  it('has one error listener from the first open to the last close, and none of ours beyond', async () => {
+  it('has our listeners from the first open to the last close, and none beyond', async () => {
     const client = made()
     client.on('error', () => {})
     const store = ioredis(client)
-    expect(client.listenerCount('error')).toBe(1)
+    const count = () => ['error', 'ready', 'close'].map((event) => client.listenerCount(event))
+    expect(count()).toEqual([1, 0, 0])
     store.open()
     store.open()
-    expect(client.listenerCount('error')).toBe(2)
+    expect(count()).toEqual([2, 1, 1])
     await store.close()
-    expect(client.listenerCount('error')).toBe(2)
+    expect(count()).toEqual([2, 1, 1])
     await store.close()
     await store.close()
-    expect(client.listenerCount('error')).toBe(1)
+    expect(count()).toEqual([1, 0, 0])
     for (let times = 0; times < 100; times++) {
       store.open()
       await store.close()
     }
-    expect(client.listenerCount('error')).toBe(1)
+    expect(count()).toEqual([1, 0, 0])
   })
 
   it('still tells listeners that are added after ours, its only one, has gone', async () => {
@@ -302,18 +283,20 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
       store.delete([key]),
       store.ping(),
     ]
-    for (const attempt of attempts()) {
-      await expect(attempt).rejects.toThrow(
-        'the Redis client is not ready, but waits for connect()',
-      )
+    const verdicts = async () => {
+      const answers = await Promise.allSettled(attempts())
+      return answers.map((answer) => answer.status === 'rejected' && store.judge?.(answer.reason))
     }
+    const none = new Array(7).fill('not sent')
+    store.open()
+    expect(await verdicts()).toEqual(none)
+    await expect(store.get(key)).rejects.toThrow('waits for connect()')
     const connecting = client.connect()
-    for (const attempt of attempts()) {
-      await expect(attempt).rejects.toThrow('the Redis client is not ready, but connecting')
-    }
+    expect(await verdicts()).toEqual(none)
     await connecting
-    expect(await client.call('get', key)).toBeNull()
     await store.ping()
+    expect(await client.call('get', key)).toBeNull()
+    await store.close()
   })
 
   it.each([undefined, 20, 1, null])('is refused if maxRetriesPerRequest is %s', (retries) => {
@@ -330,6 +313,63 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
   })
 })
 
+describe.each(PACKAGES)('$name, made with options that break a promise', (one) => {
+  const own: { disconnect(): void }[] = []
+
+  afterEach(() => {
+    for (const client of own.splice(0)) client.disconnect()
+  })
+
+  const single = (options: Options) => {
+    const client = one.single({ ...asked, ...options, lazyConnect: true })
+    own.push(client)
+    return client
+  }
+  const cluster = (options: ClusterSettings) => {
+    const client = one.cluster([{ host: '127.0.0.1', port: 1 }], { ...options, lazyConnect: true })
+    own.push(client)
+    return client
+  }
+  const sentinels = [{ host: '127.0.0.1', port: 1 }]
+
+  it.each<[string, Options, RegExp]>([
+    ['a replica by READONLY', { readOnly: true }, /connected to a replica.*readOnly: true/],
+    ['a replica of sentinels', { sentinels, name: 'm', role: 'slave' }, /replica.*role: 'slave'/],
+    [
+      'sentinels it does not listen to',
+      { sentinels, name: 'm' },
+      /must have failoverDetector: true/,
+    ],
+  ])('is refused: %s', (_, options, problem) => {
+    expect(() => ioredis(single(options))).toThrow(problem)
+    expect(() => ioredis(single(options))).toThrow(TypeError)
+  })
+
+  it.each<[string, ClusterSettings, RegExp]>([
+    [
+      'a Cluster whose nodes send again',
+      { clusterNodeRetryStrategy: () => 10 },
+      /redisOptions.maxRetriesPerRequest must be 0, but is undefined/,
+    ],
+    [
+      'a Cluster that does not learn its slots',
+      { redisOptions: { stringNumbers: true } },
+      /must not have redisOptions.stringNumbers/,
+    ],
+  ])('is refused: %s', (_, options, problem) => {
+    expect(() => ioredis(cluster(options))).toThrow(problem)
+  })
+
+  it('is taken without them', () => {
+    expect(() => ioredis(single({ sentinels, name: 'm', failoverDetector: true }))).not.toThrow()
+    const redisOptions = { maxRetriesPerRequest: 0 }
+    expect(() =>
+      ioredis(cluster({ clusterNodeRetryStrategy: () => 10, redisOptions })),
+    ).not.toThrow()
+    expect(() => ioredis(cluster({}))).not.toThrow()
+  })
+})
+
 describe('ioredis()', () => {
   it.each([
     ['nothing', undefined],
@@ -339,11 +379,6 @@ describe('ioredis()', () => {
     const attempt = () => Reflect.apply(ioredis, undefined, [client])
     expect(attempt).toThrow(TypeError)
     expect(attempt).toThrow(/new Redis\(\)/)
-  })
-
-  it('refuses a Cluster', () => {
-    const cluster = new Cluster([], { lazyConnect: true })
-    expect(() => Reflect.apply(ioredis, undefined, [cluster])).toThrow(/but is a Cluster/)
   })
 })
 
@@ -372,17 +407,52 @@ describe.each(CLIENTS)('%s when the connection is lost', (_, make) => {
     const first = await server()
     const lost = await client(first.url, { retryStrategy: () => 20 })
     const store = ioredis(lost)
+    let reached = 0
+    store.watch?.({ reachable: () => reached++, replaced: () => {}, forbidden: () => {} })
     store.open()
-    process.kill(first.pid, 'SIGSTOP')
+    await until('the server has been greeted', () => reached === 1)
+    const before = store.connection?.()
+    first.freeze()
     const reading = Promise.allSettled([store.get('k')])
     await first.stop()
     expect(await reading).toMatchObject([{ status: 'rejected' }])
-    await expect(store.get('k')).rejects.toThrow('the Redis client is not ready')
+    const refused = await store.get('k').catch((error: unknown) => store.judge?.(error))
+    expect(refused).toBe('not sent')
     await server(first.port)
-    await until('the client is ready again', () => lost.status === 'ready')
+    await until('the store tells that it can be reached', () => reached === 2)
+    expect(store.connection?.()).not.toBe(before)
     expect(await store.set('k', bytes('x'), { ttl })).toBe(true)
     expect((await store.get('k'))?.bytes).toEqual(bytes('x'))
     expect(lost.listenerCount('error')).toBe(2)
+    await store.close()
+  })
+
+  it.each([
+    ['with its own defaults', {}],
+    ['that pipelines by itself', { enableAutoPipelining: true }],
+  ])('never sends what it was handed in the turn of the loss, a client %s', async (_, options) => {
+    const first = await server()
+    // It is told by hand when to connect again, so that nothing is dropped by a vain attempt.
+    const lost = await client(first.url, { ...options, retryStrategy: () => 1_000_000 })
+    const store = ioredis(lost)
+    store.open()
+    await store.ping()
+    first.freeze()
+    const writing = Promise.allSettled([store.set('k', bytes('late'), { ttl })])
+    await new Promise((resolve) => setImmediate(resolve))
+    const next = Promise.allSettled([store.set('l', bytes('late'), { ttl })])
+    lost.stream.destroy()
+    const ending = store.set('k', bytes('late'), { ttl })
+    expect(await ending.catch((error: unknown) => store.judge?.(error))).toBe('not sent')
+    await first.stop()
+    await server(first.port)
+    await lost.connect()
+    await until('the store answers again', () => answers(store))
+    expect(await store.getMany(['k', 'l'])).toEqual([undefined, undefined])
+    expect([...(await writing), ...(await next)].map(({ status }) => status)).toEqual([
+      'rejected',
+      'rejected',
+    ])
     await store.close()
   })
 
@@ -425,4 +495,130 @@ describe.each(CLIENTS)('%s when the connection is lost', (_, make) => {
     expect(writes.length).toBeGreaterThan(600)
     await store.close()
   })
+
+  it('takes back all that waits for room, when the store is told to', async () => {
+    const stopped = await server()
+    const store = ioredis(await client(stopped.url, {}))
+    store.open()
+    await store.ping()
+    stopped.freeze()
+    const large = new Uint8Array(1_000_000)
+    const filling: Promise<unknown>[] = []
+    for (let i = 0; i < 20; i++) filling.push(store.set('large', large, { ttl }))
+    const late = [store.set('late', bytes('late'), { ttl }), store.delete(['large'])]
+    const verdicts = late.map((writing) => writing.catch((error: unknown) => store.judge?.(error)))
+    store.withdraw?.()
+    expect(await Promise.all(verdicts)).toEqual(['not sent', 'not sent'])
+    stopped.resume()
+    await Promise.allSettled(filling)
+    const reads = await store.getMany(['late', 'large'])
+    expect(reads.map((read) => read?.bytes.length)).toEqual([undefined, large.length])
+    await store.close()
+  })
+
+  it('takes back what the socket had no room for, and sends the rest in order', async () => {
+    const stopped = await server()
+    const store = ioredis(await client(stopped.url, {}))
+    store.open()
+    await store.ping()
+    stopped.freeze()
+    const large = new Uint8Array(1_000_000)
+    const filling: Promise<unknown>[] = []
+    for (let i = 0; i < 20; i++) filling.push(store.set('large', large, { ttl }))
+    const withdrawal = new AbortController()
+    const { signal } = withdrawal
+    const given = bytes('kept')
+    const kept = [1, 2].map((i) => store.set('kept', Uint8Array.of(i), { ttl }))
+    const copied = store.set('copied', given, { ttl })
+    given.fill(0)
+    const late = [
+      store.set('late', bytes('late'), { ttl, signal }),
+      store.compareAndSet('late', undefined, bytes('late'), ttl, signal),
+      store.compareAndSet('large', large, bytes('late'), ttl, signal),
+      store.delete(['kept', 'copied'], signal),
+    ].map((writing) => writing.catch((error: unknown) => store.judge?.(error)))
+    withdrawal.abort()
+    expect(await Promise.all(late)).toEqual(late.map(() => 'not sent'))
+    stopped.resume()
+    const over = store
+      .set('late', bytes('late'), { ttl, signal })
+      .catch((error) => store.judge?.(error))
+    expect(await over).toBe('not sent')
+    await Promise.all([...filling, ...kept, copied])
+    const reads = await store.getMany(['kept', 'copied', 'late', 'large'])
+    const small = reads.slice(0, 3).map((read) => read?.bytes)
+    expect(small).toEqual([Uint8Array.of(2), bytes('kept'), undefined])
+    expect(reads[3]?.bytes).toHaveLength(large.length)
+    await store.close()
+  })
+
+  it.each<[string, Options]>([
+    ['with its own defaults', {}],
+    ['that pipelines by itself', { enableAutoPipelining: true }],
+  ])('sends no write again, a client %s', async (_, options) => {
+    const running = await server()
+    const proxy = await tcpFaultProxy({ target: { port: running.port } })
+    own.push({ stop: () => proxy.close() })
+    const url = `redis://127.0.0.1:${proxy.port}`
+    const lost = await client(url, { ...options, retryStrategy: () => 10 })
+    const store = ioredis(lost)
+    store.open()
+    await store.ping()
+    // Nothing comes back, so that each write is under way when the connection ends.
+    proxy.hold('toClient')
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+    const writes = Promise.allSettled(keys.map((key) => store.set(key, bytes('x'), { ttl })))
+    const sets = async () => setsOf(await running.ask('INFO', 'commandstats'))
+    await until('the server has them all', async () => (await sets()) === keys.length)
+    proxy.cut()
+    expect((await writes).every(({ status }) => status === 'rejected')).toBe(true)
+    await proxy.heal()
+    await until('the store answers again', () => answers(store))
+    // What the client had kept would have gone out before this.
+    await store.get('k0')
+    expect(await sets()).toBe(keys.length)
+    await store.close()
+  })
+
+  it('sends nothing again that the server refused, though the client connects anew for it', async () => {
+    const running = await server()
+    const reconnectOnError = (error: Error) => error.message.includes('OOM') && 2
+    const lost = await client(running.url, { reconnectOnError, retryStrategy: () => 10 })
+    const store = ioredis(lost)
+    store.open()
+    await store.ping()
+    const { stream } = lost
+    await running.ask('CONFIG', 'SET', 'maxmemory', '1')
+    await expect(store.set('k', bytes('x'), { ttl })).rejects.toThrow()
+    await running.ask('CONFIG', 'SET', 'maxmemory', '0')
+    await until('another connection answers', () => lost.stream !== stream && answers(store))
+    expect(await store.get('k')).toBeUndefined()
+    await store.close()
+  })
+
+  it('has as many listeners after 100 reconnects as before', async () => {
+    const running = await server()
+    const lost = await client(running.url, { retryStrategy: () => 0 })
+    const store = ioredis(lost)
+    store.open()
+    await store.ping()
+    const events = ['error', 'ready', 'connect', 'close', 'end', 'reconnecting']
+    const count = () => events.map((event) => lost.listenerCount(event))
+    const before = count()
+    for (let times = 0; times < 100; times++) {
+      const { stream } = lost
+      await running.ask('CLIENT', 'KILL', 'TYPE', 'normal')
+      await until(
+        'another connection is ready',
+        () => lost.stream !== stream && lost.status === 'ready',
+      )
+    }
+    await until('the store answers', () => answers(store))
+    expect(count()).toEqual(before)
+    await store.close()
+  })
 })
+
+function setsOf(stats: unknown): number {
+  return Number(/cmdstat_set:calls=(\d+)/.exec(String(stats))?.[1] ?? 0)
+}

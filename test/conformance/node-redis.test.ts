@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { createClient } from 'redis'
+import { createClient, createCluster } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { createCache } from '../../src/cache.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import { MOST_KEYS } from '../../src/redis-common/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
@@ -125,19 +126,20 @@ describe('nodeRedis on a shared server', () => {
     expect(await store.delete(keys)).toBe(marked.length)
   })
 
-  it('sends the reads of one turn as one command, in scripts of as many keys as they take', async () => {
+  it('sends the reads that a cache makes in one turn as one command for 256 keys', async () => {
     const keys = Array.from({ length: MOST_KEYS + 44 }, (_, i) => `${prefix}turn${i}`)
-    for (const i of [0, 299]) await store.set(keys[i] ?? '', bytes(String(i)), { ttl: ttl + i })
+    const cache = createCache({ remote: store })
+    for (const i of [0, 299]) await cache.set(keys[i] ?? '', i)
     const calls = async () => {
       const stats = await client.info('commandstats')
       return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0)
     }
     await store.get(keys[0] ?? '')
     const before = await calls()
-    const reads = await Promise.all(keys.map((key) => store.get(key)))
+    const reads = await Promise.all(keys.map((key) => cache.get(key)))
     expect((await calls()) - before).toBe(2)
-    expect(reads.flatMap((read, i) => (read === undefined ? [] : [i]))).toEqual([0, 299])
-    expect(reads[299]?.bytes).toEqual(bytes('299'))
+    expect(reads.filter((read) => read !== undefined)).toEqual([0, 299])
+    await cache.close()
   })
 
   it('answers all reads of one turn when the server has forgotten the script', async () => {
@@ -240,6 +242,35 @@ describe('nodeRedis and the client it is handed', () => {
     await client.connect()
     expect(await client.get(key)).toBeNull()
     client.destroy()
+  })
+
+  it.each([
+    ['a client that stays lost', createClient, { socket: { reconnectStrategy: false } }],
+    ['a client that ends at a silence', createClient, { socket: { socketTimeout: 1000 } }],
+    [
+      'a cluster whose masters stay lost',
+      createCluster,
+      { rootNodes: [], defaults: { socket: { reconnectStrategy: false } } },
+    ],
+    [
+      'a cluster that does not notice a failover',
+      createCluster,
+      { rootNodes: [], topologyRefreshOnReconnectionAttemptStrategy: 0 },
+    ],
+    ['a key prefix that is no text', createClient, { keyPrefix: Buffer.of(0xff) }],
+  ])('refuses %s, and says what to do', (_, create, options) => {
+    const client = Reflect.apply(create, undefined, [options])
+    expect(() => nodeRedis(client)).toThrow(
+      expect.objectContaining({
+        code: 'CACHE_OPTION',
+        message: expect.stringMatching(/(?:Make|Give) the client/),
+      }),
+    )
+  })
+
+  it('takes a client that connects again after a silence', () => {
+    const socket = { socketTimeout: 1000, reconnectStrategy: 500 }
+    expect(() => nodeRedis(createClient({ socket }))).not.toThrow()
   })
 
   it.each([

@@ -33,6 +33,7 @@ describe('the defaults of a cache', () => {
       notFoundJitterRatio: 0.1,
       remoteTimeout: 250,
       loadTimeout: 30_000,
+      replay: 10_000,
     })
     expect(options).toMatchObject({ name: 'default', codec: { name: 'msgpack' } })
     expect(options.clock).toBe(systemClock)
@@ -55,6 +56,7 @@ describe('the defaults of a cache', () => {
     expect(parseDuration(settings('loadTimeout'))).toBe(DEFAULTS.loadTimeout)
     expect(parseDuration(promised(source, 'NotFoundOptions', 'ttl'))).toBe(DEFAULTS.notFoundTtl)
     expect(Number(promised(source, 'NotFoundOptions', 'jitterRatio'))).toBe(DEFAULTS.jitterRatio)
+    expect(parseDuration(promised(source, 'RecoveryOptions', 'replay'))).toBe(DEFAULTS.replay)
     expect(parseDuration(promised(cache, 'Cache<', 'ready'))).toBe(DEFAULTS.readyTimeout)
     expect(parseDuration(promised(cache, 'Cache<', 'close'))).toBe(DEFAULTS.closeTimeout)
   })
@@ -69,6 +71,7 @@ describe('the options of a cache', () => {
       notFound: { ttl: '1.5s', jitterRatio: 0.25 },
       remoteTimeout: 20,
       loadTimeout: '5s',
+      recovery: { replay: '1m' },
     })
     expect(policy).toEqual({
       ttl: 86_400_000,
@@ -78,7 +81,29 @@ describe('the options of a cache', () => {
       notFoundJitterRatio: 0.25,
       remoteTimeout: 20,
       loadTimeout: 5000,
+      replay: 60_000,
     })
+  })
+
+  it('say by false that nothing is replayed', () => {
+    expect(resolved({ recovery: { replay: false } }).policy.replay).toBe(0)
+  })
+
+  it('name where warnings go: to the console, to a logger like it, or nowhere', () => {
+    const told: string[] = []
+    const logger = { warn: (message: string) => void told.push(message) }
+    resolved({ name: 'users', logger }).warn('look')
+    resolved({ logger: false }).warn('look')
+    expect(told).toEqual(['jetcache-ts (users): look'])
+    const throwing = resolved({
+      logger: {
+        warn: () => {
+          throw new Error('disk full')
+        },
+      },
+    })
+    expect(() => throwing.warn('look')).not.toThrow()
+    expect(() => resolved({ logger: {} as never })).toThrow('logger must have a method warn')
   })
 
   it('need a codec wherever values become bytes, and nowhere else', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CacheRemoteError } from '../../../src/model/errors.ts'
-import { Budget, RemoteTier } from '../../../src/remote/remote-tier.ts'
+import { Budget } from '../../../src/remote/budget.ts'
+import { RemoteTier } from '../../../src/remote/remote-tier.ts'
 import { newCounters } from '../../../src/stats/counters.ts'
 import {
   type Fault,
@@ -31,7 +32,15 @@ function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']
     gate,
   })
   const counters = newCounters()
-  const tier = new RemoteTier(store, 100, observing, counters)
+  const tier = new RemoteTier({
+    store,
+    timeout: 100,
+    replay: 10_000,
+    clock: observing,
+    counters,
+    onReplaced: () => undefined,
+    warn: () => undefined,
+  })
   return { clock, memory, switches, counters, tier, observed: () => observed }
 }
 
@@ -88,10 +97,26 @@ describe('A budget', () => {
 })
 
 describe('The remote tier', () => {
-  it('calls the store in the turn of its own call', () => {
+  it('sends a write in the turn of its own call, a read in that turn after its promises', async () => {
     const { tier, switches } = open()
-    void tier.get('k', tier.budget())
+    void tier.set('k', BYTES, { ttl: 1 }, tier.budget())
     expect(switches.asked).toBe(1)
+    void tier.get('k', tier.budget())
+    for (let i = 0; i < 10; i++) await undefined
+    expect(switches.asked).toBe(1)
+    await new Promise((resolve) => process.nextTick(resolve))
+    expect(switches.asked).toBe(2)
+  })
+
+  it('does not read a key whose change failed in the turn in which the read was asked for', async () => {
+    const { tier, switches, counters, memory } = open('before')
+    memory.plant('k', BYTES)
+    const read = tier.get('k', tier.budget())
+    const change = tier.delete('k', tier.budget())
+    await expect(change).rejects.toMatchObject({ outcome: 'unknown' })
+    switches.fault = 'none'
+    await expect(read).rejects.toMatchObject({ outcome: 'not sent', key: 'k' })
+    expect([switches.asked, counters.remoteSkipped]).toEqual([1, 1])
   })
 
   it('hands values through as they are', async () => {
@@ -168,6 +193,56 @@ describe('The remote tier', () => {
     expect(await first).toMatchObject({ code: 'CACHE_REMOTE', outcome: 'unknown' })
     await clock.advanceAsync(1000)
     expect([switches.asked, counters.remoteErrors]).toEqual([1, 2])
+  })
+
+  it('withdraws a write when its time is over, and no other', async () => {
+    const { tier, clock, memory } = open()
+    const withdrawn: string[] = []
+    memory.set = (key, _bytes, { signal }) => {
+      signal?.addEventListener('abort', () => withdrawn.push(key))
+      return key === 'hangs' ? new Promise(() => undefined) : Promise.resolve(true)
+    }
+    const set = (key: string) => tier.set(key, BYTES, { ttl: 1 }, tier.budget())
+    const hanging = set('hangs').catch((error: unknown) => error)
+    await set('answered')
+    await clock.advanceAsync(99)
+    expect(withdrawn).toEqual([])
+    await clock.advanceAsync(1)
+    expect(await hanging).toMatchObject({ outcome: 'unknown' })
+    expect(withdrawn).toEqual(['hangs'])
+  })
+
+  it.each([
+    ['refused', 'refused', 'closed'],
+    ['unavailable', 'refused', 'open'],
+    ['not sent', 'not sent', 'open'],
+    [undefined, 'unknown', 'open'],
+  ] as const)('a store that says %s: outcome %s, breaker %s', async (verdict, outcome, breaker) => {
+    const { tier, memory } = open('before')
+    Object.assign(memory, { judge: () => verdict })
+    for (let i = 0; i < 3; i++) {
+      const failed = tier.set('k', BYTES, { ttl: 1, when: 'absent' }, tier.budget())
+      await expect(failed).rejects.toMatchObject({ outcome })
+    }
+    expect(tier.breaker).toBe(breaker)
+  })
+
+  it('takes a write for possible while the connection lingers that it was SENT on', async () => {
+    const { tier, memory, clock, switches } = open('before')
+    const connections = [{ lingers: false }, { lingers: false }]
+    let current = connections[0]
+    Object.assign(memory, { connection: () => current })
+    const first = tier.set('k', BYTES, { ttl: 1 }, tier.budget()).catch(() => undefined)
+    // Its turn comes when the first is over: by then another connection is the one.
+    const second = tier.delete('k', tier.budget()).catch(() => undefined)
+    current = connections[1]
+    await Promise.all([first, second])
+    if (connections[1] !== undefined) connections[1].lingers = true
+    switches.fault = 'none'
+    await clock.advanceAsync(500)
+    expect(tier.repairsPending).toBe(1)
+    await clock.advanceAsync(5000)
+    expect(tier.repairsPending).toBe(0)
   })
 
   it('is ready as soon as the store answers a ping; pings that fail are no errors', async () => {

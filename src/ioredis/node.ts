@@ -1,0 +1,179 @@
+import { systemClock } from '../model/clock.ts'
+import {
+  NotSentError,
+  type RedisArgument,
+  type RedisServer,
+} from '../redis-common/redis-connection.ts'
+import type { IoredisClient, IoredisCommand, IoredisStream } from './ioredis-client.ts'
+
+/** Milliseconds without any reply after which a server is taken to have stopped. */
+const SILENCE = 500
+
+interface Waiting {
+  send(): void
+  drop(error: NotSentError): void
+}
+
+interface NodeParts {
+  readonly redis: IoredisClient
+  /** What commands are made by: its key prefix is used, and its `sendCommand`. */
+  readonly maker: object
+  /** Told at a command that goes out while a server has not answered for half a second. */
+  readonly onSilence?: (() => void) | undefined
+}
+
+/**
+ * The connection that a `Redis` of ioredis has, one object for each. A command goes out at once, unless the socket takes no
+ * more: then it waits here, since what is handed to the client cannot be taken back, and a server that
+ * had stopped would read it whenever it goes on.
+ */
+export class IoredisNode implements RedisServer {
+  readonly #redis: IoredisClient
+  readonly #maker: object
+  readonly #onSilence: (() => void) | undefined
+  readonly #waiting = new Set<Waiting>()
+  /** Whose room is waited for. */
+  #full: IoredisStream | undefined
+  #unanswered = 0
+  /** When the last reply came, or when the first command went out that has none. */
+  #heardAt = 0
+
+  constructor(parts: NodeParts) {
+    this.#redis = parts.redis
+    this.#maker = parts.maker
+    this.#onSilence = parts.onSilence
+  }
+
+  get isReady(): boolean {
+    // A stream that is ending is not writable any more, some turns before the client knows.
+    return this.#redis.status === 'ready' && this.#redis.stream.writable
+  }
+
+  async send(command: readonly string[]): Promise<unknown> {
+    const [name = '', ...args] = command
+    this.#check()
+    if (this.#isFull) throw new NotSentError('the Redis server takes nothing now')
+    return this.#write(this.#redis.createBuiltinCommand(name.toLowerCase()).buffer, args)
+  }
+
+  /** @param signal Takes the command back if it has not been handed to the client. */
+  async run(
+    command: IoredisCommand,
+    args: readonly RedisArgument[],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    this.#check()
+    if (signal?.aborted) throw takenBack()
+    return this.#isFull ? this.#wait(command, args, signal) : this.#write(command, args)
+  }
+
+  /** Runs a command on a slot that is on its way to this server. */
+  async runAsking(
+    asking: IoredisCommand,
+    command: IoredisCommand,
+    args: readonly RedisArgument[],
+    signal?: AbortSignal,
+  ): Promise<unknown> {
+    this.#check()
+    if (signal?.aborted) throw takenBack()
+    if (this.#isFull) throw new NotSentError('the Redis server takes nothing now')
+    // It holds for the next command on this connection: nothing may come between the two.
+    this.#write(asking, []).catch(() => undefined)
+    return this.#write(command, args)
+  }
+
+  /** Takes back what waits. */
+  withdraw(): void {
+    this.drop(takenBack())
+  }
+
+  /** Rejects what waits. */
+  drop(error: NotSentError): void {
+    this.#full?.off('drain', this.#onDrain)
+    this.#full = undefined
+    for (const waiting of this.#waiting) waiting.drop(error)
+    this.#waiting.clear()
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.size > 0 || this.#redis.stream.writableNeedDrain
+  }
+
+  /** @throws NotSentError if a command would not go out now. */
+  #check(): void {
+    if (this.isReady) return
+    throw new NotSentError(`the Redis client is not ready, but ${shownStatus(this.#redis.status)}`)
+  }
+
+  async #write(command: IoredisCommand, args: readonly RedisArgument[]): Promise<unknown> {
+    const now = systemClock.monotonic()
+    if (this.#unanswered++ === 0) this.#heardAt = now
+    else if (now - this.#heardAt > SILENCE) this.#onSilence?.()
+    try {
+      const reply = await command.call(this.#maker, args.map(toSend))
+      return Array.isArray(reply) ? reply.map(toNumber) : toNumber(reply)
+    } finally {
+      this.#unanswered--
+      this.#heardAt = systemClock.monotonic()
+    }
+  }
+
+  #wait(
+    command: IoredisCommand,
+    args: readonly RedisArgument[],
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    // The caller's bytes are what they are now.
+    const copied = args.map((argument) =>
+      typeof argument === 'string' ? argument : Uint8Array.from(argument),
+    )
+    return new Promise((resolve, reject) => {
+      const waiting = { send: () => resolve(this.#write(command, copied)), drop: reject }
+      this.#waiting.add(waiting)
+      const onAbort = () => {
+        if (this.#waiting.delete(waiting)) reject(takenBack())
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#listen()
+    })
+  }
+
+  #listen(): void {
+    const { stream } = this.#redis
+    if (this.#full === stream) return
+    this.#full?.off('drain', this.#onDrain)
+    this.#full = stream
+    stream.on('drain', this.#onDrain)
+  }
+
+  readonly #onDrain = (): void => {
+    const { stream } = this.#redis
+    for (const waiting of this.#waiting) {
+      if (!this.isReady || stream.writableNeedDrain) return
+      this.#waiting.delete(waiting)
+      waiting.send()
+    }
+    this.#full?.off('drain', this.#onDrain)
+    this.#full = undefined
+  }
+}
+
+export function takenBack(): NotSentError {
+  return new NotSentError('the operation was taken back before it was sent')
+}
+
+/** A view: the client copies it before it returns. */
+function toSend(argument: RedisArgument): string | Buffer {
+  if (typeof argument === 'string') return argument
+  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
+}
+
+/** With `stringNumbers` an integer of the server comes as a string; its strings are Buffers here. */
+function toNumber(reply: unknown): unknown {
+  return typeof reply === 'string' ? Number(reply) : reply
+}
+
+function shownStatus(status: string): string {
+  if (status === 'ready') return 'losing its connection'
+  return status === 'wait' ? 'waits for connect() (lazyConnect)' : status
+}

@@ -1,0 +1,4 @@
+/** Where the cache says what somebody should look at: `console`, pino, winston. */
+export interface Logger {
+  warn(message: string): void
+}

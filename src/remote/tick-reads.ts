@@ -1,0 +1,118 @@
+import { Budget } from './budget.ts'
+import { Failure } from './failure.ts'
+import type { Guard } from './guard.ts'
+import type { RemoteRead, RemoteStore } from './remote-store.ts'
+
+type Answer = RemoteRead | undefined
+
+// Taken at import: fake timers that a user's test installs later must not hold reads back.
+const nextTick = process.nextTick
+
+/**
+ * Keys that are asked for at once. More would save little: of 256 each bears 1/256 of what a request
+ * costs, and one that fails takes no more down with it.
+ */
+const MOST_KEYS = 256
+
+/** One who asked. */
+interface Reader {
+  readonly key: string
+  readonly budget: Budget
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+interface TickReadsParts {
+  readonly store: RemoteStore
+  readonly guard: Guard
+  /** Why a key must not be read now. */
+  readonly refusal: (key: string) => Failure | undefined
+}
+
+/**
+ * Reads that are asked for in one turn of the event loop travel together: one request with one
+ * deadline where there would be one for each, which costs the client and the server less.
+ *
+ * They leave when the promises of the turn have run (`process.nextTick`) and before clients write to
+ * their sockets. A microtask would leave behind those whose promises are a step further away,
+ * `setImmediate` waits for another round of the event loop: a lone read would pay for it. So a read
+ * may be sent after a write that was asked for later; order is promised only of operations that do
+ * not overlap. Their time counts from when they are sent: until then this process has been busy, not
+ * the remote. One that has less time than the others goes alone, and at once.
+ *
+ * A request that fails rejects each of its reads with an error of its own, unless it failed for some
+ * of them only: then each is asked for by itself. Each reader goes on in its own async context; the
+ * request runs in that of the first.
+ */
+export class TickReads {
+  readonly #store: RemoteStore
+  readonly #guard: Guard
+  readonly #refusal: (key: string) => Failure | undefined
+  /** By the store's group. */
+  readonly #batches = new Map<number, Reader[]>()
+
+  constructor(parts: TickReadsParts) {
+    this.#store = parts.store
+    this.#guard = parts.guard
+    this.#refusal = parts.refusal
+  }
+
+  /** @throws CacheRemoteError (as a rejection) */
+  read(key: string, budget: Budget): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const reader = { key, budget, resolve, reject }
+      if (budget.left === this.#guard.timeout) this.#join(reader)
+      else void this.#send([reader])
+    })
+  }
+
+  #join(reader: Reader): void {
+    const group = this.#store.groupOf?.(reader.key) ?? 0
+    const open = this.#batches.get(group)
+    if (open !== undefined && open.length < MOST_KEYS) {
+      open.push(reader)
+      return
+    }
+    const batch = [reader]
+    this.#batches.set(group, batch)
+    nextTick(() => {
+      if (this.#batches.get(group) === batch) this.#batches.delete(group)
+      void this.#send(batch)
+    })
+  }
+
+  /** Never rejects: what fails is told to the readers. All have the same time left. */
+  async #send(batch: readonly Reader[]): Promise<void> {
+    const readers = batch.filter((reader) => this.#mayAsk(reader))
+    const [first] = readers
+    if (first === undefined) return
+    const budget = new Budget(first.budget.left)
+    const answers = await this.#guard.run({
+      operation: 'get',
+      calls: readers.length,
+      budget,
+      send: () => this.#ask(readers),
+    })
+    const spent = first.budget.left - budget.left
+    for (const [i, reader] of readers.entries()) {
+      reader.budget.spend(spent)
+      if (!(answers instanceof Failure)) reader.resolve(answers[i])
+      else if (answers.ofSome) void this.#send([reader])
+      else reader.reject(answers.error(reader.key))
+    }
+  }
+
+  #mayAsk({ key, reject }: Reader): boolean {
+    const refusal = this.#refusal(key)
+    if (refusal !== undefined) reject(refusal.error(key))
+    return refusal === undefined
+  }
+
+  async #ask(readers: readonly Reader[]): Promise<readonly Answer[]> {
+    const [first, second] = readers
+    if (first !== undefined && second === undefined) return [await this.#store.get(first.key)]
+    const answers = await this.#store.getMany(readers.map(({ key }) => key))
+    if (answers.length === readers.length) return answers
+    throw new Error(`${this.#store.name} answered ${answers.length} of ${readers.length} keys`)
+  }
+}
