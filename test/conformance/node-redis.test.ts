@@ -308,7 +308,12 @@ describe('nodeRedis when the connection is lost', () => {
     expect(await reading).toMatchObject([{ status: 'rejected' }])
     await expect(store.get('k')).rejects.toThrow('the Redis client is not connected')
     await server(first.port)
-    await until('the client is connected again', () => client.isReady)
+    const answers = () =>
+      store.ping().then(
+        () => true,
+        () => false,
+      )
+    await until('the store can be used again', answers)
     expect(await store.set('k', bytes('x'), { ttl })).toBe(true)
     expect((await store.get('k'))?.bytes).toEqual(bytes('x'))
     expect(client.listenerCount('error')).toBe(2)
