@@ -4,6 +4,7 @@ import { ioredis } from '../../src/ioredis/ioredis.ts'
 import { MOST_KEYS } from '../../src/redis-common/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
+import { startRedis } from '../../src/testing/servers/redis.ts'
 import { tcpFaultProxy } from '../../src/testing/tcp-fault-proxy.ts'
 import {
   answers,
@@ -13,7 +14,6 @@ import {
   PACKAGES,
   whenReady,
 } from '../support/ioredis-clients.ts'
-import { startRedisServer } from '../support/redis-server.ts'
 import { until } from '../support/until.ts'
 
 const ttl = 60_000
@@ -57,7 +57,7 @@ for (const [name, make] of CLIENTS) {
 }
 
 describe.each(CLIENTS)('%s on a server', (_, make) => {
-  let server: Awaited<ReturnType<typeof startRedisServer>>
+  let server: Awaited<ReturnType<typeof startRedis>>
   const prefix = `ioredis:${randomUUID()}:`
   let client: Client
   let store: RemoteStore
@@ -71,7 +71,7 @@ describe.each(CLIENTS)('%s on a server', (_, make) => {
 
   beforeAll(async () => {
     // Of its own: others flush the scripts of the shared one, and count what it ran.
-    server = await startRedisServer()
+    server = await startRedis()
     client = await connected(make, server.url)
     store = ioredis(client)
     store.open()
@@ -245,7 +245,7 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
   })
 
   it('still tells listeners that are added after ours, its only one, has gone', async () => {
-    const server = await startRedisServer()
+    const server = await startRedis()
     const client = make(server.url, { ...asked, lazyConnect: true, retryStrategy: () => 20 })
     own.push(client)
     const store = ioredis(client)
@@ -392,7 +392,7 @@ describe.each(CLIENTS)('%s when the connection is lost', (_, make) => {
   })
 
   async function server(port?: number) {
-    const started = await startRedisServer(port === undefined ? {} : { port })
+    const started = await startRedis(port === undefined ? {} : { port })
     own.push(started)
     return started
   }

@@ -6,7 +6,7 @@ import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import { MOST_KEYS } from '../../src/redis-common/scripts.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
-import { startRedisServer } from '../support/redis-server.ts'
+import { startRedis } from '../../src/testing/servers/redis.ts'
 import { until } from '../support/until.ts'
 
 const ttl = 60_000
@@ -194,7 +194,7 @@ describe('nodeRedis and the client it is handed', () => {
   })
 
   it('still hears of listeners added after a close where ours was the only one', async () => {
-    const server = await startRedisServer()
+    const server = await startRedis()
     const client = await createClient({ url: server.url }).connect()
     try {
       for (let times = 0; times < 3; times++) {
@@ -292,7 +292,7 @@ describe('nodeRedis when the connection is lost', () => {
   })
 
   async function server(port?: number) {
-    const started = await startRedisServer(port === undefined ? {} : { port })
+    const started = await startRedis(port === undefined ? {} : { port })
     own.push(started)
     return started
   }

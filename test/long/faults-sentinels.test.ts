@@ -7,6 +7,7 @@ import {
   failsOver,
   LOSSES,
   lostByAFailover,
+  outlivesALongAbsence,
 } from '../faults/rows/failovers.ts'
 import { survivesFlapping } from '../faults/rows/flapping.ts'
 import { hitsWorkWhenMemoryIsFull } from '../faults/rows/full-memory.ts'
@@ -38,6 +39,7 @@ describe.each(WITH_SENTINELS)('P6 on real servers with sentinels: $name', (deplo
     for (const loss of LOSSES) failsOver(deployment, loss)
     for (const loss of LOSSES) failedChangesAcrossAFailover(deployment, loss)
     for (const loss of LOSSES) lostByAFailover(deployment, loss)
+    outlivesALongAbsence(deployment)
   })
   cutRepliesNeverMixUp(deployment)
   hitsWorkWhenMemoryIsFull(deployment)

@@ -227,7 +227,8 @@ describe.each(NAMED_CELLS)('on %s', (_, cell) => {
     async (name) => {
       const cache = world.open()
       // Not made unique: the name itself is what matters. Deleted first and last instead.
-      const key = cell.store === 'redis' ? `${world.key('')}:${name}` : name
+      const key =
+        cell.store === 'node-redis' || cell.store === 'ioredis' ? `${world.key('')}:${name}` : name
       await cache.delete(key)
       expect(await cache.get(key)).toBeUndefined()
       expect(await cache.once(key, () => ({ mine: true }))).toEqual({ mine: true })

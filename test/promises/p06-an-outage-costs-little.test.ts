@@ -15,8 +15,8 @@ import {
 } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
+import { startRedis } from '../../src/testing/servers/redis.ts'
 import { HeldLoader } from '../support/held-loader.ts'
-import { startRedisServer } from '../support/redis-server.ts'
 
 const CODEC = msgpack()
 const NO_ERRORS = { remoteErrors: 0 }
@@ -320,7 +320,7 @@ describe('P6, the local tier during an outage', () => {
 
 describe('P6, a Redis that is frozen and comes back', () => {
   it('costs a read its load, a change its error, and is used again at once', async () => {
-    const server = await startRedisServer()
+    const server = await startRedis()
     const client = createClient({ url: server.url })
     client.on('error', () => undefined)
     try {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CELLS, type Cell, NAMED_CELLS } from './cells.ts'
 
 const TIERS: readonly Cell['tiers'][] = ['local', 'remote', 'both']
-const STORES: readonly Cell['store'][] = ['none', 'memory', 'lmdb', 'redis']
+const STORES: readonly Cell['store'][] = ['none', 'memory', 'lmdb', 'node-redis', 'ioredis']
 const CODECS: readonly Cell['codec'][] = ['msgpack', 'json']
 const ISOLATIONS: readonly Cell['isolation'][] = ['copy', 'frozen', 'shared']
 

@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { inject } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
+import { ioredis } from '../../src/ioredis/ioredis.ts'
 import { lmdb } from '../../src/lmdb/lmdb-store.ts'
 import type { Isolation } from '../../src/local/local-store.ts'
 import { lru } from '../../src/lru/lru.ts'
@@ -16,7 +19,7 @@ import { memoryRemote } from '../../src/testing/memory-remote.ts'
 export interface Cell {
   readonly tiers: 'local' | 'remote' | 'both'
   /** What stands behind the remote tier. */
-  readonly store: 'none' | 'memory' | 'lmdb' | 'redis'
+  readonly store: 'none' | 'memory' | 'lmdb' | 'node-redis' | 'ioredis'
   readonly codec: 'msgpack' | 'json'
   /** Of the local tier; without one every caller gets a copy. */
   readonly isolation: Isolation
@@ -39,16 +42,20 @@ export const CELLS: readonly Cell[] = [
   cell('local', 'none', 'msgpack', 'shared'),
   cell('remote', 'memory', 'msgpack', 'copy'),
   cell('remote', 'lmdb', 'json', 'copy'),
-  cell('remote', 'redis', 'msgpack', 'copy'),
+  cell('remote', 'node-redis', 'msgpack', 'copy'),
+  cell('remote', 'ioredis', 'json', 'copy'),
   cell('both', 'memory', 'json', 'copy'),
   cell('both', 'memory', 'msgpack', 'frozen'),
   cell('both', 'memory', 'json', 'shared'),
   cell('both', 'lmdb', 'msgpack', 'copy'),
   cell('both', 'lmdb', 'json', 'frozen'),
   cell('both', 'lmdb', 'msgpack', 'shared'),
-  cell('both', 'redis', 'json', 'copy'),
-  cell('both', 'redis', 'msgpack', 'frozen'),
-  cell('both', 'redis', 'json', 'shared'),
+  cell('both', 'node-redis', 'json', 'copy'),
+  cell('both', 'node-redis', 'msgpack', 'frozen'),
+  cell('both', 'node-redis', 'json', 'shared'),
+  cell('both', 'ioredis', 'msgpack', 'copy'),
+  cell('both', 'ioredis', 'json', 'frozen'),
+  cell('both', 'ioredis', 'msgpack', 'shared'),
 ]
 
 /** For `describe.each`: the cells with a name each. */
@@ -119,11 +126,16 @@ async function startStore(store: Cell['store']): Promise<Started> {
       const path = await mkdtemp(join(tmpdir(), 'jetcache-'))
       return { remote: lmdb({ path }), end: () => rm(path, { recursive: true, force: true }) }
     }
-    case 'redis': {
+    case 'node-redis': {
       const client = createClient({ url: inject('redisUrl') })
       client.on('error', () => undefined)
       await client.connect()
       return { remote: nodeRedis(client), end: async () => client.destroy() }
+    }
+    case 'ioredis': {
+      const client = new Redis(inject('redisUrl'), { maxRetriesPerRequest: 0 })
+      await once(client, 'ready')
+      return { remote: ioredis(client), end: async () => client.disconnect() }
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { TestProject } from 'vitest/node'
-import { startRedisServer } from './redis-server.ts'
+import { startRedis } from '../../src/testing/servers/redis.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -15,7 +15,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     project.provide('redisUrl', given)
     return async () => {}
   }
-  const server = await startRedisServer()
+  const server = await startRedis()
   project.provide('redisUrl', server.url)
   return () => server.stop()
 }
