@@ -14,19 +14,20 @@ import { checkKey } from './model/key.ts'
 import type { Lookup } from './model/outcome.ts'
 import {
   type CacheOptions,
-  checkLoader,
   DEFAULTS,
   type GetOptions,
   type Loader,
   type OnceOptions,
-  type ResolvedOptions,
+  type SetOptions,
+} from './options/options.ts'
+import { type ResolvedOptions, resolveOptions } from './options/resolve-cache.ts'
+import {
+  checkLoader,
   resolveGet,
   resolveOnce,
-  resolveOptions,
   resolveSet,
   resolveTimeout,
-  type SetOptions,
-} from './options.ts'
+} from './options/resolve-call.ts'
 import type { LoadFlight } from './read/load-flight.ts'
 import { type CacheFlights, type JoinableRead, ReadPath } from './read/read-path.ts'
 import type { BreakerState } from './remote/breaker.ts'

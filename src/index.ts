@@ -30,7 +30,7 @@ export type {
   OnceOptions,
   RecoveryOptions,
   SetOptions,
-} from './options.ts'
+} from './options/options.ts'
 export type { LoaderContext } from './read/call.ts'
 export type { BreakerState } from './remote/breaker.ts'
 export type {

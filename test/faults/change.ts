@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Cache } from '../../src/cache.ts'
 import { CacheRemoteError } from '../../src/model/errors.ts'
-import type { CacheSettings } from '../../src/options.ts'
+import type { CacheSettings } from '../../src/options/options.ts'
 import { until } from '../support/until.ts'
 import { Database, type Row, rows } from './database.ts'
 import type { Servers } from './servers.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lru } from '../../src/lru/lru.ts'
-import type { CacheSettings } from '../../src/options.ts'
+import type { CacheSettings } from '../../src/options/options.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { until } from '../support/until.ts'
 import type { ClientUnderTest } from './clients.ts'

@@ -4,7 +4,7 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { CacheRemoteError } from '../../src/model/errors.ts'
-import type { CacheSettings } from '../../src/options.ts'
+import type { CacheSettings } from '../../src/options/options.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import {

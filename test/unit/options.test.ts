@@ -5,16 +5,14 @@ import { codecFinder } from '../../src/codec/registry.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { systemClock } from '../../src/model/clock.ts'
 import { parseDuration } from '../../src/model/duration.ts'
+import { type CacheSettings, DEFAULTS, type NotFoundOptions } from '../../src/options/options.ts'
+import { resolveOptions } from '../../src/options/resolve-cache.ts'
 import {
-  type CacheSettings,
-  DEFAULTS,
-  type NotFoundOptions,
   resolveGet,
   resolveOnce,
-  resolveOptions,
   resolveSet,
   resolveTimeout,
-} from '../../src/options.ts'
+} from '../../src/options/resolve-call.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 
 const local = lru({ maxEntries: 10 })
@@ -40,7 +38,7 @@ describe('the defaults of a cache', () => {
   })
 
   it('are those that the comments of the options promise', async () => {
-    const source = await readFile(new URL('../../src/options.ts', import.meta.url), 'utf8')
+    const source = await readFile(new URL('../../src/options/options.ts', import.meta.url), 'utf8')
     const cache = await readFile(new URL('../../src/cache.ts', import.meta.url), 'utf8')
     const promised = (text: string, block: string, name: string): string => {
       const inside = text.slice(text.indexOf(`export interface ${block}`))

@@ -8,7 +8,7 @@ const RANKS: Readonly<Record<string, number>> = {
   ...{ local: 2, remote: 2, refresh: 2 },
   ...{ tiers: 3, 'redis-common': 3 },
   ...{ read: 4, write: 4, redis: 4, ioredis: 4, lmdb: 4, lru: 4 },
-  ...{ 'options.ts': 5, testing: 5, doctor: 5 },
+  ...{ options: 5, testing: 5, doctor: 5 },
   'cache.ts': 6,
   'index.ts': 7,
 }
