@@ -81,9 +81,15 @@ interface Connector {
 /**
  * It goes on listening to the sentinels after a connection is lost, until there is another. If it hears of
  * the new master while the client asks a sentinel for it, it aborts that, and the client ends for good.
- * Each connection brings a detector of its own.
+ * Each connection brings a detector of its own, and one is stopped once: each time leaves a listener on
+ * its connections to the sentinels.
  */
 function stopFailoverDetector(client: IoredisClient): void {
   const connector: Connector | undefined = Reflect.get(client, 'connector')
-  connector?.failoverDetector?.cleanup()
+  const detector = connector?.failoverDetector
+  if (detector === null || detector === undefined || stopped.has(detector)) return
+  stopped.add(detector)
+  detector.cleanup()
 }
+
+const stopped = new WeakSet<object>()

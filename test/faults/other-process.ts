@@ -38,7 +38,12 @@ export class OtherProcess {
     const args = [built, bySlot ? 'cluster' : 'single', ...ports.map(String)]
     const child = fork(READER, args, { serialization: 'advanced' })
     const other = new OtherProcess(child, built)
-    await other.#hears()
+    try {
+      await other.#hears()
+    } catch (error) {
+      await other.end()
+      throw error
+    }
     return other
   }
 

@@ -61,7 +61,7 @@ export async function sentinelTrio(): Promise<Trio> {
         async () => (await named()) === successor,
         FAILOVER,
       )
-      await until('it takes writes', () => isA('master', successor), FAILOVER)
+      await until('it takes writes', () => isMaster(successor), FAILOVER)
       serving = successor
     },
     partReplica: async () => {
@@ -78,9 +78,9 @@ export async function sentinelTrio(): Promise<Trio> {
   }
 }
 
-async function isA(role: 'master' | 'slave', server: RedisProcess): Promise<boolean> {
+async function isMaster(server: RedisProcess): Promise<boolean> {
   const answer = await server.ask('ROLE').catch(() => '')
-  return Array.isArray(answer) && answer[0] === role
+  return Array.isArray(answer) && answer[0] === 'master'
 }
 
 function follows(server: RedisProcess): Promise<void> {

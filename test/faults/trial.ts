@@ -55,7 +55,6 @@ export class Trial<S extends Servers = Servers> {
     deployment: Deployment<S>,
     test: (trial: Trial<S>) => Promise<void>,
   ): Promise<void> {
-    const before = leaks.length
     const trial = new Trial(await deployment.start())
     try {
       await test(trial)
@@ -63,7 +62,7 @@ export class Trial<S extends Servers = Servers> {
       for (const close of trial.#closers) await close()
       await trial.remote.stop()
     }
-    expect(leaks.slice(before), 'listeners that become more and more').toEqual([])
+    expect(leaks.splice(0), 'listeners that become more, here or in a test beside it').toEqual([])
   }
 
   open({ tiers, pastNetwork = false, reconnectEvery, settings }: OpenOptions): Opened {

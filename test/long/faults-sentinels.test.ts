@@ -37,9 +37,11 @@ describe.each(WITH_SENTINELS)('P6 on real servers with sentinels: $name', (deplo
   })
   describe('a failover', { concurrent: true }, () => {
     for (const loss of LOSSES) failsOver(deployment, loss)
+    outlivesALongAbsence(deployment)
+  })
+  describe('what a failover leaves behind', { concurrent: true }, () => {
     for (const loss of LOSSES) failedChangesAcrossAFailover(deployment, loss)
     for (const loss of LOSSES) lostByAFailover(deployment, loss)
-    outlivesALongAbsence(deployment)
   })
   cutRepliesNeverMixUp(deployment)
   hitsWorkWhenMemoryIsFull(deployment)

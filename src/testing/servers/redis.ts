@@ -1,7 +1,7 @@
 import { type RedisProcess, startServer } from './server-process.ts'
 
 export interface StartRedisOptions {
-  /** Default: a free port from 10,000 to 21,999. */
+  /** Default: a free port from 10,000 to 19,999. */
   readonly port?: number | undefined
   /**
    * Whether what was acknowledged survives `kill()` and `restart()` (an append-only file in a

@@ -24,7 +24,7 @@ export function deletesInAnOutage(deployment: Deployment, seconds: number): void
         const { cache } = await trial.openReady({ tiers: 'both', settings: PATIENT })
         const database = new Database()
         const keys = rows('deleted', DELETES)
-        await inTurns(keys, 500, (key) => cache.set(key, database.read(key)))
+        await inTurns(keys, 100, (key) => cache.set(key, database.read(key)))
 
         const startedAt = performance.now()
         trial.remote.network.goDown()

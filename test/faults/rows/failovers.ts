@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest'
+import type { CacheSettings } from '../../../src/options/options.ts'
 import { until } from '../../support/until.ts'
 import { aChange } from '../change.ts'
 import type { Deployment } from '../deployments.ts'
 import type { Trio } from '../sentinels.ts'
 import { Trial } from '../trial.ts'
+import { untilTheTurn } from '../turn.ts'
 import {
   answersWithinItsTurn,
   coldCall,
@@ -36,6 +38,12 @@ export const MASTER_FROZEN: Loss = {
 
 export const LOSSES: readonly Loss[] = [MASTER_KILLED, MASTER_FROZEN]
 
+/** Some clients pause for 1 s between two attempts to find the master. */
+const CLIENT_SLACK = 1000
+
+/** What is sent to the old master fails before there is another. */
+const BEFORE_THE_FAILOVER: CacheSettings = { remoteTimeout: '500ms' }
+
 /** Sentinels and client together; how long the client takes is measured apart. */
 const FAILOVER = 30_000
 
@@ -46,8 +54,7 @@ export function failsOver(deployment: Deployment<Trio>, loss: Loss): void {
     ({ annotate }) =>
       Trial.on(deployment, async (trial) => {
         const { servers } = trial.remote
-        const { cache } = trial.open({ tiers: 'both', pastNetwork: true })
-        expect(await cache.ready({ timeout: '5s' })).toBe(true)
+        const { cache } = await trial.openReady({ tiers: 'both', pastNetwork: true })
         await cache.once('hot', async () => 'hot')
         await loss.begin(servers)
         const beganAt = performance.now()
@@ -68,7 +75,7 @@ export function failsOver(deployment: Deployment<Trio>, loss: Loss): void {
           servers.failedOver().then(now),
           until('the next master is written to', fillsTheNextOne, FAILOVER).then(now),
         ])
-        expect(usedAt - failedOverAt).toBeLessThan(RECOVERY + SLACK)
+        expect(usedAt - failedOverAt).toBeLessThan(RECOVERY + CLIENT_SLACK)
         expect(cache.stats()).toMatchObject({ breaker: 'closed', remoteReplaced: 1 })
         expect(await cache.lookup('hot')).not.toMatchObject({ tier: 'local' })
         await annotate(
@@ -87,7 +94,7 @@ export function failedChangesAcrossAFailover(deployment: Deployment<Trio>, loss:
     () =>
       Trial.on(deployment, async (trial) => {
         const { servers } = trial.remote
-        const change = await aChange(trial, {})
+        const change = await aChange(trial, BEFORE_THE_FAILOVER)
         await loss.begin(servers)
         await change.failTwice()
         await change.isInvisible()
@@ -107,7 +114,7 @@ export function failedChangesAcrossAFailover(deployment: Deployment<Trio>, loss:
         await returned
         await change.isInvisible()
         await change.isGoneForOthers()
-        await trial.recovers(change.cache, RECOVERY + SLACK)
+        await trial.recovers(change.cache, FAILOVER)
       }),
   )
 }
@@ -120,7 +127,7 @@ export function lostByAFailover(deployment: Deployment<Trio>, loss: Loss): void 
     () =>
       Trial.on(deployment, async (trial) => {
         const { servers } = trial.remote
-        const change = await aChange(trial, {})
+        const change = await aChange(trial, BEFORE_THE_FAILOVER)
         const { cache } = change
         await servers.partReplica()
         await change.succeed()
@@ -135,14 +142,40 @@ export function lostByAFailover(deployment: Deployment<Trio>, loss: Loss): void 
         }
         await until('the master is missed', isDown)
         // To the turn: what is asked of the next one first must not be answered by it.
-        while (cache.stats().remoteReplaced === 0) {
-          await new Promise((resolve) => setImmediate(resolve))
-        }
+        const isReplaced = () => cache.stats().remoteReplaced > 0
+        await untilTheTurn('the next master is met', isReplaced, FAILOVER)
         await change.isInvisible()
         await failedOver
         await change.staysInvisibleUntilRepaired()
         expect(cache.stats().replayed).toBeGreaterThanOrEqual(change.keys.length)
         await change.isGoneForOthers()
+      }),
+  )
+}
+
+/** Probes, twice a second: meanwhile a client tries more often than node allows listeners of one kind. */
+const PROBES = 10
+
+/** The sentinels answer all the time; what a client keeps of them must not pile up. */
+export function outlivesALongAbsence(deployment: Deployment<Trio>): void {
+  it(
+    `attempts to reach a master that nobody replaces leave nothing behind: ${deployment.name}`,
+    { timeout: 60_000 },
+    () =>
+      Trial.on(deployment, async (trial) => {
+        const { servers } = trial.remote
+        const { cache, pings } = await trial.openReady({ tiers: 'both', pastNetwork: true })
+        await servers.successor.kill()
+        await servers.master.kill()
+        const isDown = async () => {
+          await cache.once('cold', async () => 1, { skipLocal: true })
+          return cache.stats().breaker !== 'closed'
+        }
+        await until('the master is missed', isDown)
+        const before = pings()
+        await until('the client has tried again and again', () => pings() >= before + PROBES)
+        await servers.master.restart()
+        await trial.recovers(cache, FAILOVER)
       }),
   )
 }

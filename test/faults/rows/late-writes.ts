@@ -3,6 +3,7 @@ import { until } from '../../support/until.ts'
 import { aChange } from '../change.ts'
 import type { Deployment, Remote } from '../deployments.ts'
 import { Trial } from '../trial.ts'
+import { untilTheTurn } from '../turn.ts'
 import type { Outage } from './outages.ts'
 
 /** How fast that is, is measured elsewhere. */
@@ -106,19 +107,11 @@ export function lostByARestart(deployment: Deployment): void {
         await remote.servers.kill()
         await remote.servers.restart()
         // To the turn: what is asked of a new connection first must not be answered by it.
-        await untilTheTurn('the client is connected', change.isConnected)
+        await untilTheTurn('the client is connected', change.isConnected, RECOVERED_WITHIN)
         await change.isInvisible()
         await trial.recovers(change.cache, RECOVERED_WITHIN)
         await change.staysInvisibleUntilRepaired()
         await change.isGoneForOthers()
       }),
   )
-}
-
-async function untilTheTurn(condition: string, holds: () => boolean): Promise<void> {
-  const endsAt = performance.now() + RECOVERED_WITHIN
-  while (!holds()) {
-    if (performance.now() > endsAt) throw new Error(`not in time: ${condition}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
