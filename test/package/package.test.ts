@@ -41,8 +41,10 @@ describe('the tarball', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'docs/clients.md',
       'docs/errors.md',
       'docs/interop.md',
+      'docs/outages.md',
       'docs/testing.md',
       'package.json',
     ])
