@@ -12,6 +12,10 @@ import { COMPARE_AND_DELETE, COMPARE_AND_SET, MOST_KEYS, READ, type Script } fro
 import { Session } from './session.ts'
 import { saysNoMaster, verdictOf } from './verdict.ts'
 
+function toOneRead(reply: unknown): RemoteRead | undefined {
+  return toReads(reply, 1)[0]
+}
+
 /** A key, and which of the keys asked for it is. */
 interface Place {
   readonly key: string
@@ -66,9 +70,8 @@ export class RedisStore implements RemoteStore {
     }
   }
 
-  async get(key: string): Promise<RemoteRead | undefined> {
-    const [answer] = await this.#read([key])
-    return answer
+  get(key: string): Promise<RemoteRead | undefined> {
+    return this.#run(READ, [key], []).then(toOneRead)
   }
 
   groupOf(key: string): number {
@@ -150,31 +153,37 @@ export class RedisStore implements RemoteStore {
   }
 
   /** By its name; with its source where the server does not know it yet, or no longer. */
-  async #run(
+  #run(
     script: Script,
     keys: readonly string[],
     args: readonly RedisArgument[],
     signal?: AbortSignal,
   ): Promise<unknown> {
     const withdrawals = this.#withdrawals
+    // Handlers instead of async functions, here and below: each costs a lone read some microseconds.
+    return this.#send((connection) => connection.evalSha(script.sha, keys, args, signal)).then(
+      undefined,
+      (error: unknown) => {
+        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+        if (withdrawals !== this.#withdrawals) throw new NotSentError('the read was withdrawn')
+        return this.#send((connection) => connection.eval(script.source, keys, args, signal))
+      },
+    )
+  }
+
+  #send(command: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
     try {
-      return await this.#send((connection) => connection.evalSha(script.sha, keys, args, signal))
+      this.#checkOpen()
+      this.#session.check()
+      return command(this.#connection).then(undefined, this.#onError)
     } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      if (withdrawals !== this.#withdrawals) throw new NotSentError('the read was withdrawn')
-      return this.#send((connection) => connection.eval(script.source, keys, args, signal))
+      return Promise.reject(error)
     }
   }
 
-  async #send(command: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
-    this.#checkOpen()
-    this.#session.check()
-    try {
-      return await command(this.#connection)
-    } catch (error) {
-      if (saysNoMaster(error)) this.#session.suspect()
-      throw error
-    }
+  readonly #onError = (error: unknown): never => {
+    if (saysNoMaster(error)) this.#session.suspect()
+    throw error
   }
 
   #newSession(): Session {

@@ -29,9 +29,14 @@ export class RevocableCommands {
    *
    * @param signal Takes it back, if it has not been sent.
    */
-  async send(args: readonly (string | Buffer)[], signal?: AbortSignal): Promise<unknown> {
-    if (!this.#client.isReady) throw new NotSentError('the Redis client is not connected')
-    if (signal === undefined) return this.#hand(args, this.#shared)
+  send(args: readonly (string | Buffer)[], signal?: AbortSignal): Promise<unknown> {
+    if (!this.#client.isReady) {
+      return Promise.reject(new NotSentError('the Redis client is not connected'))
+    }
+    return signal === undefined ? this.#hand(args, this.#shared) : this.#sendUntil(signal, args)
+  }
+
+  async #sendUntil(signal: AbortSignal, args: readonly (string | Buffer)[]): Promise<unknown> {
     if (signal.aborted) throw new NotSentError('the command was withdrawn')
     const own = new Revocation()
     const withdraw = () => own.revoke()
@@ -53,20 +58,21 @@ export class RevocableCommands {
     for (const revocation of revocations) revocation.revoke()
   }
 
-  async #hand(args: readonly (string | Buffer)[], revocation: Revocation): Promise<unknown> {
-    try {
-      return await this.#client.sendCommand(args, {
-        typeMapping: { 36: Buffer },
-        timeout: 0,
-        asap: false,
-        // It has what the client uses of a signal; a conformance test sees that it still is enough.
-        abortSignal: revocation as unknown as AbortSignal,
-      })
-    } catch (error) {
-      if (error instanceof Error && NOT_SENT.test(error.message)) {
-        throw new NotSentError('the Redis client did not send the command', { cause: error })
-      }
-      throw error
-    }
+  #hand(args: readonly (string | Buffer)[], revocation: Revocation): Promise<unknown> {
+    const options = {
+      typeMapping: { 36: Buffer },
+      timeout: 0,
+      asap: false,
+      // It has what the client uses of a signal; a conformance test sees that it still is enough.
+      abortSignal: revocation as unknown as AbortSignal,
+    } as const
+    return this.#client.sendCommand(args, options).then(undefined, explained)
   }
+}
+
+function explained(error: unknown): never {
+  if (error instanceof Error && NOT_SENT.test(error.message)) {
+    throw new NotSentError('the Redis client did not send the command', { cause: error })
+  }
+  throw error
 }

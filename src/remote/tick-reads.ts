@@ -108,11 +108,20 @@ export class TickReads {
     return refusal === undefined
   }
 
-  async #ask(readers: readonly Reader[]): Promise<readonly Answer[]> {
+  #ask(readers: readonly Reader[]): Promise<readonly Answer[]> {
     const [first, second] = readers
-    if (first !== undefined && second === undefined) return [await this.#store.get(first.key)]
+    return first !== undefined && second === undefined
+      ? this.#store.get(first.key).then(asList)
+      : this.#askForAll(readers)
+  }
+
+  async #askForAll(readers: readonly Reader[]): Promise<readonly Answer[]> {
     const answers = await this.#store.getMany(readers.map(({ key }) => key))
     if (answers.length === readers.length) return answers
     throw new Error(`${this.#store.name} answered ${answers.length} of ${readers.length} keys`)
   }
+}
+
+function asList(answer: Answer): readonly Answer[] {
+  return [answer]
 }
