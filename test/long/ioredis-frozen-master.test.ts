@@ -44,6 +44,7 @@ describe.each(DISTINCT)('$name, when the master freezes', (one) => {
       return now === before ? undefined : now
     })
     // The sentinels take some 2 s, the client 2 s more to give the old connection up.
-    expect(worksAfter).toBeLessThan(10_000)
+    // Some 7 s, half of them waited for by the sentinels; more where other tests take the machine.
+    expect(worksAfter).toBeLessThan(20_000)
   })
 })
