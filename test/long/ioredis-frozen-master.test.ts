@@ -43,8 +43,8 @@ describe.each(DISTINCT)('$name, when the master freezes', (one) => {
       const now = await trio.master().catch(() => undefined)
       return now === before ? undefined : now
     })
-    // The sentinels take some 2 s, the client 2 s more to give the old connection up.
-    // Some 7 s, half of them waited for by the sentinels; more where other tests take the machine.
+    // The sentinels take some 2 s, the client 2 s more to give the old connection up; more where other
+    // tests take the machine.
     expect(worksAfter).toBeLessThan(20_000)
   })
 })
