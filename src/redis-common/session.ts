@@ -52,6 +52,13 @@ interface Lane extends RemoteConnection {
   runId: string | undefined
 }
 
+/** A question to a server who it is. */
+interface Asking {
+  readonly at: number
+  readonly done: Promise<void>
+  over: boolean
+}
+
 /** What a store knows of the servers it is connected to. */
 export class Session implements ConnectionWatcher {
   readonly #connection: RedisConnection
@@ -68,7 +75,7 @@ export class Session implements ConnectionWatcher {
   readonly #known = new Set<string>()
   /** Of several connections, those that take operations; and when the others were asked. */
   #admitted = new WeakSet<RedisServer>()
-  #asked = new WeakMap<RedisServer, { readonly at: number; readonly done: Promise<void> }>()
+  #asked = new WeakMap<RedisServer, Asking>()
   /** Whether none of those greeted has been lost yet: nobody can have been replaced. */
   #first = true
   /** The servers of the beginning. */
@@ -142,12 +149,16 @@ export class Session implements ConnectionWatcher {
   #ask(server: RedisServer): Promise<void> {
     const now = this.#clock.monotonic()
     const before = this.#asked.get(server)
-    if (before !== undefined && now - before.at < ASK_EVERY) return before.done
-    const done = this.#admit(server)
-    this.#asked.set(server, { at: now, done })
+    // One that is silent is asked once: its connection would fill with questions.
+    if (before !== undefined && (!before.over || now - before.at < ASK_EVERY)) return before.done
+    const asking: Asking = { at: now, done: this.#admit(server), over: false }
+    this.#asked.set(server, asking)
+    const end = () => {
+      asking.over = true
+    }
     // Whoever waits for it hears of it; the next one asks again.
-    done.catch(() => undefined)
-    return done
+    asking.done.then(end, end)
+    return asking.done
   }
 
   /** A reply has said that this server takes no writes, or serves nobody now. */

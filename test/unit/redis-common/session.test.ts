@@ -342,6 +342,22 @@ describe('Several connections', () => {
     expect(told.at(-2)).toMatch('replaced')
   })
 
+  it('one that is silent is asked once, however long and however often it is wanted', async () => {
+    const servers = [pretended('run-1'), pretended('run-2')]
+    const { session, clock, admission } = await started(servers)
+    await settled()
+    const second = servers[1]
+    if (second === undefined) throw new Error('there are two')
+    Object.assign(second, { runId: 'run-5', gate: new Promise(() => undefined) })
+    second.heard.length = 0
+    session.lost()
+    for (let i = 0; i < 10; i++) {
+      void admission(1)
+      await clock.advanceAsync(200)
+    }
+    expect(second.heard.filter((text) => text === 'INFO server')).toHaveLength(1)
+  })
+
   it('a connection that was lost for a moment leads to a server that is known', async () => {
     const servers = [pretended('run-1'), pretended('run-2')]
     const { session, connection, told } = await started(servers)
