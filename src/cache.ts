@@ -1,5 +1,6 @@
 import type { CodecFinder } from './codec/registry.ts'
 import { Flights } from './flight/flights.ts'
+import { Waiters } from './flight/waiters.ts'
 import { LocalTier } from './local/local-tier.ts'
 import type { Clock } from './model/clock.ts'
 import type { Duration } from './model/duration.ts'
@@ -28,13 +29,16 @@ import {
   resolveSet,
   resolveTimeout,
 } from './options/resolve-call.ts'
+import type { CacheFlights, JoinableRead } from './read/joinable.ts'
 import type { LoadFlight } from './read/load-flight.ts'
-import { type CacheFlights, type JoinableRead, ReadPath } from './read/read-path.ts'
+import { ReadPath } from './read/read-path.ts'
 import type { BreakerState } from './remote/breaker.ts'
 import { RemoteTier } from './remote/remote-tier.ts'
 import { type Counters, newCounters } from './stats/counters.ts'
+import { Coherence } from './sync/coherence.ts'
 import { TierStack } from './tiers/tier-stack.ts'
 import { ValueForms } from './tiers/value-forms.ts'
+import { ApplyInvalidation } from './write/apply-invalidation.ts'
 import { WritePath } from './write/write-path.ts'
 
 /** Which tiers a cache has. */
@@ -53,6 +57,8 @@ export interface CacheStats extends Readonly<Counters> {
   readonly breaker: BreakerState | undefined
   /** Keys whose change the remote did not take and which are not repaired yet. */
   readonly recoveryPending: number
+  /** Whether changes of other processes are heard of; `undefined` without `sync`. */
+  readonly busArmed: boolean | undefined
 }
 
 /**
@@ -162,7 +168,10 @@ class TieredCache implements Cache<null> {
   readonly #release: (() => void) | undefined
   readonly #counters: Counters = newCounters()
   readonly #flights: CacheFlights = new Flights<LoadFlight, JoinableRead>()
+  readonly #waiters: Waiters
   readonly #stack: TierStack
+  readonly #coherence: Coherence | undefined
+  readonly #apply: ApplyInvalidation
   /** What hits are answered from; nothing after `close()`. */
   #local: LocalTier | undefined
   readonly #read: ReadPath
@@ -176,17 +185,26 @@ class TieredCache implements Cache<null> {
       options.remote === undefined ? 'local' : options.local === undefined ? 'remote' : 'both'
     this.#clock = clock
     this.#codecs = options.codecs
-    this.#stack = buildStack(options, this.#counters, () => this.#write.clearLocal())
+    this.#waiters = new Waiters(clock)
+    this.#coherence = this.#newCoherence(options)
+    this.#stack = this.#newStack(options)
     this.#local = this.#stack.local
+    this.#apply = new ApplyInvalidation(this.#flights, this.#waiters, this.#stack.local)
+    const coherence = this.#coherence
     this.#read = new ReadPath({
       stack: this.#stack,
       flights: this.#flights,
+      waiters: this.#waiters,
+      hearsWakeUps: () => coherence?.hearsWakeUps ?? false,
       policy,
       clock,
       counters: this.#counters,
       isNotFound,
     })
-    this.#write = new WritePath(this.#stack, this.#flights)
+    this.#write = new WritePath(this.#stack, this.#flights, this.#waiters, (key) =>
+      coherence?.changed([key]),
+    )
+    coherence?.start()
     this.#release = clock.hold?.()
   }
 
@@ -315,6 +333,7 @@ class TieredCache implements Cache<null> {
       localEntries: this.#local?.size ?? 0,
       breaker: this.#stack.remote?.breaker,
       recoveryPending: this.#stack.remote?.repairsPending ?? 0,
+      busArmed: this.#coherence?.armed,
       ...this.#counters,
     })
   }
@@ -338,8 +357,13 @@ class TieredCache implements Cache<null> {
     this.#flights.revokeAll()
     this.#stack.local?.clear()
     this.#release?.()
-    const closed = this.#stack.remote?.close()
-    if (closed !== undefined) await this.#within(timeout, closed)
+    await this.#within(timeout, this.#closeParts())
+  }
+
+  async #closeParts(): Promise<void> {
+    // What the last changes had to tell goes out by the remote's client.
+    await this.#coherence?.close()
+    await this.#stack.remote?.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -362,28 +386,54 @@ class TieredCache implements Cache<null> {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new CacheClosedError()
   }
-}
 
-function buildStack(
-  options: ResolvedOptions,
-  counters: Counters,
-  onReplaced: () => void,
-): TierStack {
-  const { local: engine, remote: store, codec, policy, clock, warn } = options
-  const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
-  const local =
-    engine === undefined ? undefined : new LocalTier(engine.create(), forms.keeper, clock)
-  const remote =
-    store === undefined
-      ? undefined
-      : new RemoteTier({
-          store,
-          timeout: policy.remoteTimeout,
-          replay: policy.replay,
-          clock,
-          counters,
-          onReplaced,
-          warn,
-        })
-  return new TierStack({ local, remote, forms, policy, clock, counters })
+  #newCoherence({ sync, remote, name, clock, warn }: ResolvedOptions): Coherence | undefined {
+    if (sync === undefined) return undefined
+    return new Coherence({
+      bus: sync.bus,
+      sourceId: sync.sourceId,
+      policy: sync,
+      cacheName: name,
+      origin: remote?.origin,
+      clock,
+      counters: this.#counters,
+      warn,
+      effects: {
+        changed: (key, foreign) => this.#apply.changed(key, foreign),
+        dropped: (keys) => this.#apply.dropped(keys),
+        flush: () => this.#apply.flush(),
+        woken: (keys) => this.#apply.woken(keys),
+        undo: async (key, isOurs) => (await this.#stack.remote?.undo(key, isOurs)) ?? false,
+      },
+    })
+  }
+
+  #newStack(options: ResolvedOptions): TierStack {
+    const { local: engine, remote: store, codec, policy, clock, warn, sync, leasing } = options
+    const counters = this.#counters
+    const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
+    const local =
+      engine === undefined ? undefined : new LocalTier(engine.create(), forms.keeper, clock)
+    const remote =
+      store === undefined
+        ? undefined
+        : new RemoteTier({
+            store,
+            timeout: policy.remoteTimeout,
+            replay: policy.replay,
+            clock,
+            counters,
+            leasing,
+            announcer: this.#coherence,
+            onDown: () => this.#waiters.wakeAll(),
+            onReplaced: () => this.#write.clearLocal(),
+            warn,
+          })
+    const coherence = this.#coherence
+    const trust = {
+      limit: () => coherence?.localLimit() ?? Infinity,
+      provisional: sync?.unarmedTtl ?? Infinity,
+    }
+    return new TierStack({ local, remote, forms, policy, clock, counters, trust })
+  }
 }

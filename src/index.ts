@@ -1,3 +1,6 @@
+export type { CustomBus, CustomBusOptions } from './bus/custom-bus.ts'
+export { customBus } from './bus/custom-bus.ts'
+export type { BusListener, BusSession, InvalidationBus } from './bus/invalidation-bus.ts'
 export type { Cache, CacheStats, CacheType, OnceResult } from './cache.ts'
 export { createCache } from './cache.ts'
 export type { Codec } from './codec/codec.ts'
@@ -25,16 +28,25 @@ export type {
   CacheOptions,
   CacheSettings,
   GetOptions,
+  LeaseOptions,
   Loader,
   NotFoundOptions,
   OnceOptions,
   RecoveryOptions,
   SetOptions,
+  SyncOptions,
 } from './options/options.ts'
 export type { LoaderContext } from './read/call.ts'
 export type { BreakerState } from './remote/breaker.ts'
 export type {
+  Announcement,
+  LeaseFill,
+  LeaseHeld,
+  LeaseRead,
+  LeaseWrite,
+  RemoteChangeOptions,
   RemoteConnection,
+  RemoteLeases,
   RemoteRead,
   RemoteStore,
   RemoteVerdict,

@@ -4,26 +4,32 @@ export type GoEventType = 'set' | 'setByOnce' | 'setByRefresh' | 'setByMGet' | '
 const TYPES: readonly GoEventType[] = ['set', 'setByOnce', 'setByRefresh', 'setByMGet', 'delete']
 
 /** jetcache-go's invalidation event. */
-export interface GoEvent {
+interface GoEvent {
   readonly cacheName: string
   /** Who sent it; a receiver leaves its own events alone. */
   readonly sourceId: string
-  /** Undefined for a number we do not know, of a later version: the keys have changed all the same. */
+  /**
+   * Undefined for a number we do not know, of a later version: the keys have changed all the same.
+   * Written as 0, which jetcache-go does not know.
+   */
   readonly type: GoEventType | undefined
   readonly keys: readonly string[]
+  /** What stands in the one field that is ours; Go leaves it aside. `message.ts` gives it a meaning. */
+  readonly ours?: unknown
 }
 
-export type GoEventResult =
+type GoEventResult =
   | { readonly ok: true; readonly event: GoEvent }
   | { readonly ok: false; readonly reason: string }
 
 /** Writes an event as the JSON text that a Go receiver unmarshals. */
-export function encodeGoEvent(event: GoEvent & { readonly type: GoEventType }): string {
+export function encodeGoEvent(event: GoEvent): string {
   return JSON.stringify({
     CacheName: event.cacheName,
     SourceID: event.sourceId,
-    EventType: TYPES.indexOf(event.type) + 1,
+    EventType: event.type === undefined ? 0 : TYPES.indexOf(event.type) + 1,
     Keys: event.keys,
+    JetCacheTS: event.ours,
   })
 }
 
@@ -36,7 +42,8 @@ export function decodeGoEvent(text: string): GoEventResult {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     return refused('not a JSON object')
   }
-  const { CacheName, SourceID, EventType, Keys } = parsed as Readonly<Record<string, unknown>>
+  const fields = parsed as Readonly<Record<string, unknown>>
+  const { CacheName, SourceID, EventType, Keys, JetCacheTS: ours } = fields
   const cacheName = CacheName ?? ''
   const sourceId = SourceID ?? ''
   const number = EventType ?? 0
@@ -45,7 +52,8 @@ export function decodeGoEvent(text: string): GoEventResult {
   if (typeof sourceId !== 'string') return refused('SourceID is not a string')
   if (!Number.isInteger(number)) return refused('EventType is not an integer')
   if (!isStrings(keys)) return refused('Keys is not a list of strings')
-  return { ok: true, event: { cacheName, sourceId, type: TYPES[(number as number) - 1], keys } }
+  const type = TYPES[(number as number) - 1]
+  return { ok: true, event: { cacheName, sourceId, type, keys, ours } }
 }
 
 function parse(text: string): unknown {

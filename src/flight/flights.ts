@@ -33,6 +33,10 @@
  * fill the remote. A remote read may not be joined across a fence: the one who joins has a ticket
  * that is younger than the fence, and would store locally what was read before it.
  *
+ * A change of ANOTHER PROCESS is heard of after the fact: it ends the epoch like a change of our own
+ * that begins and settles in that turn. A flight that reads the remote after it finds what it left; one
+ * that fills the remote with what was loaded before it is stopped by its lease (`read/lease-entry.ts`).
+ *
  * Everything here is synchronous. What a ticket says holds until the next await, so the question
  * must be asked in the same turn in which the store is called.
  */
@@ -127,6 +131,19 @@ export class Flights<Load, Read> {
         this.#leave(key, state)
       },
     }
+  }
+
+  /**
+   * Another process has changed the key: a change that is over as soon as it is heard of.
+   *
+   * @returns The load that nobody joins any more, if there was one.
+   */
+  invalidate(key: string): Load | undefined {
+    const state = this.#states.get(key)
+    if (state === undefined) return undefined
+    const { load } = state
+    endEpoch(state)
+    return load
   }
 
   /** Local writes of this key that are under way will not happen. */

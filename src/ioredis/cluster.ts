@@ -7,7 +7,7 @@ import {
 } from '../redis-common/redis-connection.ts'
 import { slotOf } from '../redis-common/slot.ts'
 import type { IoredisClient, IoredisCluster, IoredisCommand } from './ioredis-client.ts'
-import { IoredisConnection, onError } from './ioredis-connection.ts'
+import { IoredisConnection, type IoredisPlace, onError } from './ioredis-connection.ts'
 import { IoredisNode, takenBack } from './node.ts'
 
 /*
@@ -37,7 +37,6 @@ const REDIRECTION = /^(MOVED|ASK) \d+ (\S+)$/
 export class ClusterConnection extends IoredisConnection {
   readonly ordered = false
   readonly #cluster: IoredisCluster
-  readonly #prefix: string
   readonly #asking: IoredisCommand
   /** What is listened to. */
   readonly #nodes = new Map<IoredisClient, { readonly node: IoredisNode; release(): void }>()
@@ -55,7 +54,6 @@ export class ClusterConnection extends IoredisConnection {
   constructor(cluster: IoredisCluster) {
     super(cluster)
     this.#cluster = cluster
-    this.#prefix = cluster.options.keyPrefix ?? ''
     this.#asking = cluster.createBuiltinCommand('asking').buffer
   }
 
@@ -63,8 +61,19 @@ export class ClusterConnection extends IoredisConnection {
     return [...this.#masters.values()]
   }
 
+  places(): readonly IoredisPlace[] {
+    const nodes = new Map<string, IoredisClient>()
+    for (const redis of this.#cluster.nodes('master')) nodes.set(addressOf(redis), redis)
+    return [...this.#owners()].map((address) => {
+      const connection = this.#masters.get(address)
+      const redis = nodes.get(address)
+      const isThere = connection !== undefined && redis !== undefined && connection.isReady
+      return { address, connected: isThere ? { connection, redis } : undefined }
+    })
+  }
+
   slotOf(key: string): number {
-    return slotOf(this.#prefix + key)
+    return slotOf(key)
   }
 
   attach(watcher: ConnectionWatcher): void {
@@ -145,11 +154,8 @@ export class ClusterConnection extends IoredisConnection {
   }
 
   readonly #onNode = (redis: IoredisClient): void => {
-    // The Cluster makes the command, for the prefix is its own; the node is where it goes.
-    const maker = Object.create(this.#cluster, {
-      sendCommand: { value: (command: never) => redis.sendCommand(command) },
-    })
-    const newNode = () => new IoredisNode({ redis, maker, onSilence: () => this.#ask() })
+    const { options } = this.#cluster
+    const newNode = () => new IoredisNode({ redis, options, onSilence: () => this.#ask() })
     const member = {
       node: newNode(),
       release: () => {
@@ -177,7 +183,7 @@ export class ClusterConnection extends IoredisConnection {
     const masters = new Map<string, IoredisNode>()
     let connecting = 0
     for (const redis of this.#cluster.nodes('master')) {
-      const address = `${redis.options.host}:${redis.options.port}`
+      const address = addressOf(redis)
       const node = this.#nodes.get(redis)?.node
       if (node === undefined || !owners.has(address)) continue
       if (redis.status === 'wait') redis.connect().catch(() => undefined)
@@ -226,6 +232,10 @@ export class ClusterConnection extends IoredisConnection {
     // It may end after we have left.
     if (this.#watcher !== undefined) this.#onChange()
   }
+}
+
+function addressOf({ options }: IoredisClient): string {
+  return `${options.host}:${options.port}`
 }
 
 function isServed(addresses: readonly string[] | undefined): addresses is readonly string[] {

@@ -1,2 +1,6 @@
+export type { RedisPubSubOptions } from '../redis-common/pub-sub-bus.ts'
+export type { RedisTrackingOptions } from '../redis-common/tracking-bus.ts'
 export { ioredis } from './ioredis.ts'
 export type { IoredisClient, IoredisCluster } from './ioredis-client.ts'
+export { redisPubSub } from './redis-pub-sub.ts'
+export { redisTracking } from './redis-tracking.ts'

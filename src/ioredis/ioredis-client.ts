@@ -7,6 +7,7 @@ export interface IoredisClient {
   readonly status: string
   readonly isCluster: boolean
   readonly options: {
+    readonly keyPrefix?: string | undefined
     readonly host?: string | undefined
     readonly port?: number | undefined
     readonly maxRetriesPerRequest?: number | null | undefined
@@ -14,10 +15,13 @@ export interface IoredisClient {
     readonly role?: 'master' | 'slave' | undefined
     readonly sentinels?: readonly unknown[] | null | undefined
     readonly failoverDetector?: boolean | undefined
+    readonly db?: number | undefined
   }
   /** Of the connection that is, or was last; another object for each. */
   readonly stream: IoredisStream
   connect(): Promise<unknown>
+  /** Makes another one with the same options, but for those given. */
+  duplicate(overrides: object): IoredisListening
   /** A command as a method, which `enableAutoPipelining` does not touch; it needs a maker as `this`. */
   createBuiltinCommand(name: string): {
     /** Strings of the server come as Buffers. Arguments may stand in arrays. */
@@ -52,6 +56,21 @@ export interface IoredisCluster {
   on(event: '+node', listener: (node: IoredisClient) => void): unknown
   off(event: 'error' | 'ready' | 'close' | 'refresh', listener: () => void): unknown
   off(event: '+node', listener: (node: IoredisClient) => void): unknown
+}
+
+/** A connection made beside another one, that listens. */
+export interface IoredisListening {
+  /** None before it is connected for the first time. */
+  readonly stream: { unref(): unknown; destroy(): unknown } | undefined
+  connect(): Promise<unknown>
+  disconnect(): void
+  subscribe(...channels: string[]): Promise<unknown>
+  call(command: string, ...args: string[]): Promise<unknown>
+  on(event: 'close' | 'connect', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'message', listener: (channel: string, text: string) => void): unknown
+  /** Also of a push of `CLIENT TRACKING`, whose message is a list of keys, or null. */
+  on(event: 'messageBuffer', listener: (channel: Buffer, message: unknown) => void): unknown
 }
 
 export interface IoredisStream {

@@ -3,6 +3,7 @@ import { RedisStore } from '../redis-common/redis-store.ts'
 import type { RemoteStore } from '../remote/remote-store.ts'
 import { ClusterConnection } from './cluster.ts'
 import type { IoredisClient, IoredisCluster } from './ioredis-client.ts'
+import type { IoredisConnection } from './ioredis-connection.ts'
 import { SingleConnection } from './single.ts'
 
 /**
@@ -61,20 +62,24 @@ import { SingleConnection } from './single.ts'
  * @throws RangeError (`code: 'CACHE_OPTION'`) if it would send commands again after a lost connection.
  */
 export function ioredis(client: IoredisClient | IoredisCluster): RemoteStore {
+  return new RedisStore(connectionOn(client), client)
+}
+
+/** @throws TypeError or RangeError (`code: 'CACHE_OPTION'`) if it is none of the clients that are taken. */
+export function connectionOn(client: IoredisClient | IoredisCluster): IoredisConnection {
   if (typeof client?.createBuiltinCommand !== 'function' || typeof client.status !== 'string') {
     throw optionTypeError(
       `ioredis: client must be what new Redis() or new Cluster() of ioredis or iovalkey makes, but is ${shown(client)}`,
       'Make one with ioredis 5 or 6 or iovalkey; for another client use the store of its own.',
     )
   }
-  return new RedisStore(
-    isCluster(client)
-      ? new ClusterConnection(checkedCluster(client))
-      : new SingleConnection(checkedSingle(client)),
-  )
+  checkPrefix(client.options.keyPrefix)
+  return isCluster(client)
+    ? new ClusterConnection(checkedCluster(client))
+    : new SingleConnection(checkedSingle(client))
 }
 
-function isCluster(client: IoredisClient | IoredisCluster): client is IoredisCluster {
+export function isCluster(client: IoredisClient | IoredisCluster): client is IoredisCluster {
   return client.isCluster
 }
 
@@ -103,7 +108,7 @@ function checkedSingle(client: IoredisClient): IoredisClient {
 }
 
 function checkedCluster(cluster: IoredisCluster): IoredisCluster {
-  const { clusterNodeRetryStrategy, redisOptions, keyPrefix = '' } = cluster.options
+  const { clusterNodeRetryStrategy, redisOptions } = cluster.options
   const retries = redisOptions?.maxRetriesPerRequest
   // Without that strategy a node that is lost is given up, with all that it was not answered.
   if (typeof clusterNodeRetryStrategy === 'function' && retries !== 0) {
@@ -120,13 +125,15 @@ function checkedCluster(cluster: IoredisCluster): IoredisCluster {
       'Make the Cluster without that option.',
     )
   }
-  if (typeof keyPrefix !== 'string') {
-    throw optionTypeError(
-      `ioredis: the keyPrefix of a Cluster must be a string, but is ${shown(keyPrefix)}`,
-      'Make the Cluster with a string: the slot of a key depends on it.',
-    )
-  }
   return cluster
+}
+
+function checkPrefix(keyPrefix: unknown): void {
+  if (keyPrefix === undefined || keyPrefix === null || typeof keyPrefix === 'string') return
+  throw optionTypeError(
+    `ioredis: the client's keyPrefix must be a string, but is ${shown(keyPrefix)}`,
+    'Make the client with a string: the slot of a key, and the name of its lease, depend on it.',
+  )
 }
 
 function resendError(option: string, value: unknown, remedy: string): RangeError {

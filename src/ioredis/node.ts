@@ -16,8 +16,8 @@ interface Waiting {
 
 interface NodeParts {
   readonly redis: IoredisClient
-  /** What commands are made by: its key prefix is used, and its `sendCommand`. */
-  readonly maker: object
+  /** Those of the user's client, which a `Cluster` does not hand on to its nodes. */
+  readonly options: object
   /** Told at a command that goes out while a server has not answered for half a second. */
   readonly onSilence?: (() => void) | undefined
 }
@@ -29,6 +29,7 @@ interface NodeParts {
  */
 export class IoredisNode implements RedisServer {
   readonly #redis: IoredisClient
+  /** What commands are made by, and handed to. */
   readonly #maker: object
   readonly #onSilence: (() => void) | undefined
   readonly #waiting = new Set<Waiting>()
@@ -40,7 +41,7 @@ export class IoredisNode implements RedisServer {
 
   constructor(parts: NodeParts) {
     this.#redis = parts.redis
-    this.#maker = parts.maker
+    this.#maker = makerFor(parts)
     this.#onSilence = parts.onSilence
   }
 
@@ -123,12 +124,8 @@ export class IoredisNode implements RedisServer {
     args: readonly RedisArgument[],
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
-    // The caller's bytes are what they are now.
-    const copied = args.map((argument) =>
-      typeof argument === 'string' ? argument : Uint8Array.from(argument),
-    )
     return new Promise((resolve, reject) => {
-      const waiting = { send: () => resolve(this.#write(command, copied)), drop: reject }
+      const waiting = { send: () => resolve(this.#write(command, args)), drop: reject }
       this.#waiting.add(waiting)
       const onAbort = () => {
         if (this.#waiting.delete(waiting)) reject(takenBack())
@@ -158,11 +155,19 @@ export class IoredisNode implements RedisServer {
   }
 }
 
+/** Keys are sent as they are: what the client puts before them stands there already, if it is to. */
+function makerFor({ redis, options }: NodeParts): object {
+  return {
+    options: Object.create(options, { keyPrefix: { value: undefined } }),
+    sendCommand: (command: never) => redis.sendCommand(command),
+  }
+}
+
 export function takenBack(): NotSentError {
   return new NotSentError('the operation was taken back before it was sent')
 }
 
-/** A view: the client copies it before it returns. */
+/** A view. */
 function toSend(argument: RedisArgument): string | Buffer {
   if (typeof argument === 'string') return argument
   return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)

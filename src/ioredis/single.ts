@@ -5,7 +5,7 @@ import {
   type RedisServer,
 } from '../redis-common/redis-connection.ts'
 import type { IoredisClient, IoredisCommand } from './ioredis-client.ts'
-import { IoredisConnection, onError } from './ioredis-connection.ts'
+import { IoredisConnection, type IoredisPlace, onError } from './ioredis-connection.ts'
 import { IoredisNode } from './node.ts'
 
 /**
@@ -27,6 +27,12 @@ export class SingleConnection extends IoredisConnection {
 
   servers(): readonly RedisServer[] {
     return this.#node.isReady ? [this.#node] : []
+  }
+
+  places(): readonly IoredisPlace[] {
+    const connection = this.#node
+    const connected = connection.isReady ? { connection, redis: this.#client } : undefined
+    return [{ address: '', connected }]
   }
 
   attach(watcher: ConnectionWatcher): void {
@@ -70,7 +76,7 @@ export class SingleConnection extends IoredisConnection {
 }
 
 function newNode(client: IoredisClient): IoredisNode {
-  return new IoredisNode({ redis: client, maker: client })
+  return new IoredisNode({ redis: client, options: client.options })
 }
 
 /** Not part of the types of these clients. */

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { type Database, openData, prepareDirectory } from './directory.ts'
 import { Gate } from './gate.ts'
 import { PendingWrites, type Write } from './pending-writes.ts'
+import { dueAt } from './records.ts'
 import { Space, soonestDue } from './space.ts'
 
 /**
@@ -94,8 +95,14 @@ export class Environment {
     return this.#reading((data) => run((key) => data.getBinary(key)))
   }
 
-  soonestDue(): Buffer | undefined {
-    return this.#reading((data) => soonestDue(data, 1)[0])
+  /** When the first life is over, of an entry or a lease; `Infinity` if there are none. */
+  soonestDue(): number {
+    return this.#reading((data) => {
+      const [entry] = soonestDue(data, 1, 'entry')
+      const [lease] = soonestDue(data, 1, 'lease')
+      const moments = [entry, lease].map((due) => (due === undefined ? Infinity : dueAt(due)))
+      return Math.min(...moments)
+    })
   }
 
   /**

@@ -1,14 +1,19 @@
 import { type Duration, parseDuration } from '../model/duration.ts'
-import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
+import { optionRangeError, shown } from '../model/errors.ts'
 import type {
+  RemoteChangeOptions,
   RemoteConnection,
+  RemoteLeases,
   RemoteRead,
   RemoteStore,
   RemoteVerdict,
   RemoteWriteOptions,
 } from '../remote/remote-store.ts'
 import { Environment, NotCommittedError } from './environment.ts'
-import { costOf, dueAt, expiryOf, newRecord, type Place, placeOf, valueIn } from './records.ts'
+import { LmdbLeases } from './lmdb-leases.ts'
+import { refuseUnknown, requirePath } from './option-checks.ts'
+import { DirectoryOrigin } from './origin.ts'
+import { costOf, liveValue, newRecord, type Place, placeOf, sameBytes, toRead } from './records.ts'
 import type { Space } from './space.ts'
 
 export interface LmdbOptions {
@@ -21,7 +26,8 @@ export interface LmdbOptions {
    * The most bytes that entries take, as an estimate of what each needs in the file: its value (in
    * pages of 4,096 bytes once it is over 2,000), its key twice and 96 bytes. From 65,536 to 2^53 - 1.
    * A write that would go above it first removes the entries whose lives end soonest. The file may
-   * become about twice as large and never shrinks. All who share a path should agree on it.
+   * become about twice as large and never shrinks. All who share a path should agree on it. Leases and
+   * the messages of `lmdbBus()` do not count.
    *
    * @default 268,435,456 (256 MiB)
    */
@@ -47,6 +53,8 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof LmdbOptions>([
  * A remote tier on LMDB (the package `lmdb`, an optional peer): a file that the processes of one
  * machine share, without a server. A write resolves once every process sees it.
  *
+ * Of a bus made by `lmdbBus()` for the same path, changes and their messages are one step.
+ *
  * It survives the death of any process, also in the middle of a write. One that is stopped there
  * (SIGSTOP, a debugger, a frozen container) costs the others their writes until it goes on or is
  * killed: they are refused, after 0.4 s and then at once, while reads go on; nothing is kept for later.
@@ -69,14 +77,9 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof LmdbOptions>([
  * the operations reject with that.
  */
 export function lmdb(options: LmdbOptions): RemoteStore {
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.has(name)) continue
-    throw optionTypeError(`lmdb has no option ${shown(name)}`, `It has ${[...OPTIONS].join(', ')}.`)
-  }
+  refuseUnknown('lmdb', options, OPTIONS)
   const { path, maxBytes = DEFAULT_MAX_BYTES, sweepInterval = '30s' } = options
-  if (typeof path !== 'string' || path === '') {
-    throw optionTypeError(`path must be a directory, but is ${shown(path)}`, 'Name one.')
-  }
+  requirePath(path)
   if (!Number.isSafeInteger(maxBytes) || maxBytes < LEAST_MAX_BYTES) {
     throw optionRangeError(
       `maxBytes must be a whole number from ${LEAST_MAX_BYTES}, but is ${shown(maxBytes)}`,
@@ -94,8 +97,18 @@ const stopInterval = clearInterval
 /** The longest delay of a Node.js timer. */
 const LONGEST_INTERVAL = 2 ** 31 - 1
 
+/** A write of a value. */
+interface Put extends RemoteChangeOptions {
+  readonly ttl: number
+  readonly mayPut: (held: Uint8Array | undefined) => boolean
+  /** Whether it voids the lease. */
+  readonly isChange: boolean
+}
+
 class LmdbStore implements RemoteStore {
   readonly name = 'lmdb'
+  readonly leases: RemoteLeases
+  readonly origin: object
   readonly #path: string
   readonly #maxBytes: number
   readonly #sweepInterval: number
@@ -109,6 +122,13 @@ class LmdbStore implements RemoteStore {
     this.#path = path
     this.#maxBytes = maxBytes
     this.#sweepInterval = Math.min(sweepInterval, LONGEST_INTERVAL)
+    this.origin = new DirectoryOrigin(path)
+    this.leases = new LmdbLeases({
+      opened: () => this.#opened(),
+      write: (run, bytes, signal) => this.#write(run, bytes, signal),
+      checkFits: (place, record) => this.#checkFits(place, record),
+      maxBytes,
+    })
   }
 
   open(): void {
@@ -145,10 +165,10 @@ class LmdbStore implements RemoteStore {
   }
 
   async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
-    const { ttl, when, signal } = options
+    const { when } = options
     const mayPut = (held: Uint8Array | undefined) =>
       when === undefined || (when === 'present') === (held !== undefined)
-    return this.#put(key, bytes, ttl, mayPut, signal)
+    return this.#put(key, bytes, { ...options, mayPut, isChange: true })
   }
 
   async compareAndSet(
@@ -159,16 +179,21 @@ class LmdbStore implements RemoteStore {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const old = expected && Uint8Array.from(expected)
-    return this.#put(key, bytes, ttl, (held) => equal(held, old), signal)
+    const mayPut = (held: Uint8Array | undefined) => sameBytes(held, old)
+    return this.#put(key, bytes, { ttl, signal, mayPut, isChange: false })
   }
 
-  async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
+  async compareAndDelete(
+    key: string,
+    expected: Uint8Array,
+    options?: RemoteChangeOptions,
+  ): Promise<boolean> {
     const old = Uint8Array.from(expected)
-    return this.#remove(placeOf(key), (held) => equal(held, old))
+    return this.#remove(placeOf(key), (held) => sameBytes(held, old), options)
   }
 
-  async delete(keys: readonly string[], signal?: AbortSignal): Promise<number> {
-    const remove = (key: string) => this.#remove(placeOf(key), () => true, signal)
+  async delete(keys: readonly string[], options?: RemoteChangeOptions): Promise<number> {
+    const remove = (key: string) => this.#remove(placeOf(key), () => true, options)
     // Those of one turn are committed together.
     const held = await Promise.all(keys.map(remove))
     return held.filter((each) => each).length
@@ -192,44 +217,46 @@ class LmdbStore implements RemoteStore {
     return { lingers: false }
   }
 
-  async #put(
-    key: string,
-    bytes: Uint8Array,
-    ttl: number,
-    mayPut: (held: Uint8Array | undefined) => boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
+  async #put(key: string, bytes: Uint8Array, put: Put): Promise<boolean> {
     const place = placeOf(key)
     const record = newRecord(place, bytes)
-    const cost = costOf(place.key, record.length)
-    if (cost > this.#maxBytes) {
-      throw new RangeError(`lmdb: ${cost} bytes do not fit into maxBytes, ${this.#maxBytes}`)
+    this.#checkFits(place, record)
+    const write = (space: Space) => {
+      const now = wallClock()
+      const old = space.read(place.key)
+      if (!put.mayPut(liveValue(place, old, now))) return false
+      if (!space.put(place.key, old, record, now + put.ttl, this.#maxBytes)) return 'no room yet'
+      if (put.isChange) space.changed(place.key, put.announce, now)
+      return true
     }
     for (;;) {
-      const put = (space: Space) => {
-        const now = wallClock()
-        const old = space.read(place.key)
-        if (!mayPut(liveValue(place, old, now))) return false
-        return space.put(place.key, old, record, now + ttl, this.#maxBytes) || 'no room yet'
-      }
-      const took = await this.#write(put, record.length, signal)
+      const took = await this.#write(write, record.length, put.signal)
       if (took !== 'no room yet') return took
     }
   }
 
+  /** Resolves whether it held something. */
   #remove(
     place: Place,
-    mayRemove: (held: Uint8Array) => boolean,
-    signal?: AbortSignal,
+    mayRemove: (held: Uint8Array | undefined) => boolean,
+    { signal, announce }: RemoteChangeOptions = {},
   ): Promise<boolean> {
     const remove = (space: Space) => {
+      const now = wallClock()
       const record = space.read(place.key)
-      const held = liveValue(place, record, wallClock())
-      if (record === undefined || held === undefined || !mayRemove(held)) return false
-      space.remove(place.key, record)
-      return true
+      const held = liveValue(place, record, now)
+      if (!mayRemove(held)) return false
+      if (record !== undefined && held !== undefined) space.remove(place.key, record)
+      space.changed(place.key, announce, now)
+      return held !== undefined
     }
     return this.#write(remove, 0, signal)
+  }
+
+  #checkFits(place: Place, record: Buffer): void {
+    const cost = costOf(place.key, record.length)
+    if (cost <= this.#maxBytes) return
+    throw new RangeError(`lmdb: ${cost} bytes do not fit into maxBytes, ${this.#maxBytes}`)
   }
 
   async #write<T>(run: (space: Space) => T, bytes: number, signal?: AbortSignal): Promise<T> {
@@ -242,7 +269,7 @@ class LmdbStore implements RemoteStore {
     }
   }
 
-  /** Some hundred entries in a transaction, a turn for others in between. */
+  /** Some hundred entries and leases in a transaction, a turn for others in between. */
   async #sweep(): Promise<void> {
     if (this.#sweeping) return
     this.#sweeping = true
@@ -258,27 +285,11 @@ class LmdbStore implements RemoteStore {
   /** Asked first, so that processes with nothing to sweep take no write lock. */
   #isAnyOver(): boolean {
     const environment = this.#opened()
-    const first = environment.isOpen ? environment.soonestDue() : undefined
-    return first !== undefined && dueAt(first) <= wallClock()
+    return environment.isOpen && environment.soonestDue() <= wallClock()
   }
 
   #opened(): Environment {
     if (this.#environment !== undefined) return this.#environment
     throw new Error('lmdb: the store is not open')
   }
-}
-
-function toRead(place: Place, record: Buffer | undefined, now: number): RemoteRead | undefined {
-  const bytes = liveValue(place, record, now)
-  if (record === undefined || bytes === undefined) return undefined
-  return { bytes, ttlLeft: expiryOf(record) - now }
-}
-
-function liveValue(place: Place, record: Buffer | undefined, now: number): Uint8Array | undefined {
-  return record === undefined || expiryOf(record) <= now ? undefined : valueIn(place, record)
-}
-
-function equal(held: Uint8Array | undefined, expected: Uint8Array | undefined): boolean {
-  if (held === undefined || expected === undefined) return held === expected
-  return Buffer.compare(held, expected) === 0
 }

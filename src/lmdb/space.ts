@@ -1,25 +1,28 @@
+import type { Announcement } from '../remote/remote-store.ts'
+import { LeaseRecords } from './lease-records.ts'
+import { MessageLog } from './message-log.ts'
 import {
-  AFTER_DUE,
   costOf,
   dueAt,
   dueKeyOf,
+  dueRange,
   entryKeyOf,
   expiryOf,
-  FIRST_DUE,
   FORMAT,
   META_KEY,
+  type Mortal,
   stampExpiry,
 } from './records.ts'
 
 /** What is used of a database of `lmdb`; structural, so that our declarations do not need its own. */
-interface Bytes {
+export interface Bytes {
   getBinary(key: Buffer): Buffer | undefined
   getKeys(range: { start: Buffer; end: Buffer; limit: number }): Iterable<Buffer>
   put(key: Buffer, value: Buffer): PromiseLike<boolean>
   remove(key: Buffer): PromiseLike<boolean>
 }
 
-/** Entries that one transaction sweeps at most: some milliseconds. */
+/** Entries, and leases, that one transaction sweeps at most: some milliseconds. */
 const SWEPT_AT_ONCE = 500
 /** Entries looked up together to make room: a write of the usual size needs the place of a few. */
 const ROOM_STEP = 8
@@ -39,16 +42,21 @@ export function readMeta(db: Bytes): Meta | undefined {
 }
 
 /**
- * The entries and the count of their bytes, within one write transaction. All processes add to one
- * counter, in the transaction that changes what it counts, so that they agree.
+ * What is stored, within one write transaction. The bytes of the entries are counted: all processes
+ * add to one counter, in the transaction that changes what it counts, so that they agree. Leases and
+ * messages do not count: both are small, short-lived, and bounded by themselves.
  */
 export class Space {
+  readonly leases: LeaseRecords
+  readonly log: MessageLog
   readonly #db: Bytes
   readonly #before: number | undefined
   #used: number
 
   constructor(db: Bytes) {
     this.#db = db
+    this.leases = new LeaseRecords(db)
+    this.log = new MessageLog(db)
     this.#before = readMeta(db)?.used
     this.#used = this.#before ?? 0
   }
@@ -87,14 +95,25 @@ export class Space {
     this.#used = Math.max(0, this.#used - costOf(key, record.length))
   }
 
+  /** Whoever changes an entry ends its lease, and tells of it, in the same step. */
+  changed(key: Buffer, announcement: Announcement | undefined, now: number): void {
+    this.leases.void(key)
+    if (announcement !== undefined) this.log.append(announcement, now)
+  }
+
   /** Removes what expired until `now`; whether there may be more. */
   sweep(now: number): boolean {
-    const due = soonestDue(this.#db, SWEPT_AT_ONCE).filter((each) => dueAt(each) <= now)
-    for (const each of due) this.#removeDue(each)
-    return due.length === SWEPT_AT_ONCE
+    const over = (mortal: Mortal) =>
+      soonestDue(this.#db, SWEPT_AT_ONCE, mortal).filter((each) => dueAt(each) <= now)
+    const entries = over('entry')
+    for (const due of entries) this.#removeDue(due)
+    const leases = over('lease')
+    for (const due of leases) this.leases.removeDue(due)
+    return entries.length === SWEPT_AT_ONCE || leases.length === SWEPT_AT_ONCE
   }
 
   save(): void {
+    this.log.save()
     if (this.#used === this.#before) return
     const meta = Buffer.alloc(12)
     meta.writeUInt32BE(FORMAT)
@@ -110,7 +129,7 @@ export class Space {
   #makeRoom(ownKey: Buffer, own: number, most: number): boolean {
     for (let step = 0; step < ROOM_STEPS; step++) {
       if (this.#used - own <= most) return true
-      const soonest = soonestDue(this.#db, ROOM_STEP)
+      const soonest = soonestDue(this.#db, ROOM_STEP, 'entry')
       for (const due of soonest) {
         if (this.#used - own <= most) return true
         if (!entryKeyOf(due).equals(ownKey)) this.#removeDue(due)
@@ -134,7 +153,7 @@ export class Space {
 const NOTHING = Buffer.alloc(0)
 
 /** Keys of the order of expiry, from its beginning. */
-export function soonestDue(db: Bytes, limit: number): Buffer[] {
-  const keys = db.getKeys({ start: FIRST_DUE, end: AFTER_DUE, limit })
+export function soonestDue(db: Bytes, limit: number, mortal: Mortal): Buffer[] {
+  const keys = db.getKeys({ ...dueRange(mortal), limit })
   return Array.from(keys, (key) => Buffer.from(key.buffer, key.byteOffset, key.byteLength))
 }

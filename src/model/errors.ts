@@ -65,7 +65,7 @@ export class CacheNotFoundError extends CacheError {
 }
 
 /** What the remote tier was asked to do when it failed. */
-export type RemoteOperation = 'get' | 'fill' | 'set' | 'delete' | 'ping' | 'repair'
+export type RemoteOperation = 'get' | 'fill' | 'set' | 'delete' | 'lease' | 'ping' | 'repair'
 
 /**
  * What is known of a remote operation that failed.

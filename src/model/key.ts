@@ -5,15 +5,15 @@ const MAX_KEY_BYTES = 65_535
 
 /** Of the refresh lock, jetcache-go's own: a key ending in it would be taken for a lock. */
 export const REFRESH_LOCK_SUFFIX = '_#RL#'
-/** Of the lease that lets one process load. */
-const LEASE_SUFFIX = '_#LS#'
+/** Begins the names of the leases that let one process load. */
+export const LEASE_PREFIX = '_#JL#'
 
 /**
  * Refuses what cannot be a key.
  *
  * @throws TypeError (`code: 'CACHE_OPTION'`) if it is no string, or ill-formed Unicode.
  * @throws RangeError (`code: 'CACHE_OPTION'`) if it is empty, over 65,535 bytes of UTF-8, or ends
- * in a reserved suffix.
+ * in a reserved suffix, or begins with a reserved prefix.
  */
 export function checkKey(key: unknown): asserts key is string {
   if (typeof key !== 'string') {
@@ -38,9 +38,9 @@ export function checkKey(key: unknown): asserts key is string {
       'Hash the long part of it.',
     )
   }
-  if (key.endsWith(REFRESH_LOCK_SUFFIX) || key.endsWith(LEASE_SUFFIX)) {
+  if (key.endsWith(REFRESH_LOCK_SUFFIX) || key.startsWith(LEASE_PREFIX)) {
     throw optionRangeError(
-      `key must not end in ${REFRESH_LOCK_SUFFIX} or ${LEASE_SUFFIX}, but is ${shown(key)}`,
+      `key must not end in ${REFRESH_LOCK_SUFFIX} nor begin with ${LEASE_PREFIX}, but is ${shown(key)}`,
       'The cache keeps its locks under these names.',
     )
   }

@@ -9,6 +9,8 @@ export interface Policy {
   readonly notFoundJitterRatio: number
   readonly remoteTimeout: number
   readonly loadTimeout: number
+  /** For the lease of a key that another process holds. */
+  readonly leaseMaxWait: number
   /** Of acknowledged changes, before the end of a server, that are made again; 0: none. */
   readonly replay: number
 }

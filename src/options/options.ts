@@ -1,3 +1,4 @@
+import type { InvalidationBus } from '../bus/invalidation-bus.ts'
 import type { Codec } from '../codec/codec.ts'
 import type { LocalEngine } from '../local/local-store.ts'
 import type { Clock } from '../model/clock.ts'
@@ -18,6 +19,9 @@ export const DEFAULTS = {
   readyTimeout: 10_000,
   closeTimeout: 5000,
   replay: 10_000,
+  leaseMaxWait: 10_000,
+  foreignWindow: 2000,
+  unarmedTtl: 1000,
 } as const
 
 /** How "no such record" is recognised and how long it is remembered. */
@@ -42,6 +46,42 @@ export interface RecoveryOptions {
    * 100,000 keys are remembered for it. `false`: none is. @default '10s'
    */
   readonly replay?: Duration | false | undefined
+}
+
+/** How processes share the load of a key. No effect on a remote tier without leases. */
+export interface LeaseOptions {
+  /**
+   * How long a load waits while another process loads the same key, from its own arrival; then it
+   * loads by itself, and stores nothing. @default '10s'
+   */
+  readonly maxWait?: Duration | undefined
+}
+
+/** How local tiers of several processes are kept from serving what another one has changed. */
+export interface SyncOptions {
+  /** What carries the news: `redisPubSub(client)`, `redisTracking(client, ...)`, `lmdbBus(...)` ... */
+  readonly bus: InvalidationBus
+  /**
+   * Begins the name under which this cache publishes; a random part is added, for it must be
+   * unique. @default the cache's name
+   */
+  readonly sourceId?: string | undefined
+  /**
+   * A change by a writer who knows of no leases (jetcache-go) undoes what this process has filled in
+   * this time before it is heard of: the value may have been loaded before the change. @default '2s'
+   */
+  readonly foreignWindow?: Duration | undefined
+  /** Life of what is stored in local while the bus is not heard. @default '1s' */
+  readonly unarmedTtl?: Duration | undefined
+  /**
+   * How long what lay in local before is served while the bus is not heard. @default its own ttl
+   */
+  readonly unarmedServe?: Duration | undefined
+  /**
+   * Publish also what a load has stored under a key that held nothing: for jetcache-go peers, whose
+   * local copies may outlive the remote's. @default false
+   */
+  readonly publishFills?: boolean | undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the only type that every constructor is assignable to
@@ -78,6 +118,10 @@ export interface CacheSettings {
   /** Time for a loader, after which its callers get `CacheLoadTimeoutError`. @default '30s' */
   readonly loadTimeout?: Duration | undefined
   readonly recovery?: RecoveryOptions | undefined
+  /** `false`: each process loads for itself, and a load elsewhere may store what a change outdated. */
+  readonly lease?: LeaseOptions | false | undefined
+  /** Without it, what another process changes is served from local until its ttl ends. */
+  readonly sync?: SyncOptions | undefined
   /**
    * Told, in words, what somebody should look at: what the remote forbids, that it was replaced, that
    * changes could not be repaired. `false`: nobody is. @default console

@@ -16,6 +16,7 @@ import {
   type NotFoundOptions,
   type RecoveryOptions,
 } from './options.ts'
+import { type ResolvedSync, resolveLease, resolveSync } from './resolve-sync.ts'
 
 /** Options made complete. */
 export interface ResolvedOptions {
@@ -26,6 +27,9 @@ export interface ResolvedOptions {
   readonly codec: Codec | undefined
   readonly codecs: CodecFinder
   readonly policy: Policy
+  /** Whether loads take leases, where the remote has them. */
+  readonly leasing: boolean
+  readonly sync: ResolvedSync | undefined
   readonly clock: Clock
   readonly warn: (message: string) => void
   readonly isNotFound: (error: unknown) => boolean
@@ -49,6 +53,7 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   const { notFound = {}, recovery = {}, codec: chosen = DEFAULTS.codec } = options
   checkNames(notFound, NOT_FOUND_NAMES, 'notFound')
   checkNames(recovery, RECOVERY_NAMES, 'recovery')
+  const lease = resolveLease(options.lease)
   const codecs = codecFinder(options.codecs)
   const codec = codecs(chosen)
   return {
@@ -69,7 +74,10 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
         recovery.replay === false
           ? 0
           : duration(recovery.replay, 'recovery.replay', DEFAULTS.replay),
+      leaseMaxWait: lease.maxWait,
     },
+    leasing: lease.leasing,
+    sync: resolveSync(options.sync, nameOf(options.name)),
     clock: clockOf(options.clock),
     warn: warningOf(nameOf(options.name), options.logger),
     isNotFound: recogniser(notFound.error),
@@ -88,6 +96,8 @@ const SETTING_NAMES: NamesOf<CacheSettings & { local: unknown; remote: unknown }
   remoteTimeout: true,
   loadTimeout: true,
   recovery: true,
+  lease: true,
+  sync: true,
   logger: true,
   clock: true,
 }

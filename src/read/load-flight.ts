@@ -1,3 +1,5 @@
+import type { Ticket } from '../flight/flights.ts'
+import type { Lease } from '../remote/lease.ts'
 import { whenAborted } from './leaving.ts'
 import type { Load } from './load.ts'
 import type { Loaded } from './loaded-value.ts'
@@ -8,23 +10,46 @@ import type { Loaded } from './loaded-value.ts'
  */
 export class LoadFlight {
   readonly load: Load
+  /** Its right to store; another one after `renew`. */
+  ticket: Ticket
+  /** What it loads under. */
+  lease: Lease | undefined
+  /** Called when its last caller has left. */
+  onAbandon: () => void = () => undefined
   readonly #abandon: (reason: unknown) => void
   readonly #result: Promise<Loaded>
   #land: (result: Promise<Loaded>) => void = () => undefined
   #callers = 0
 
   /** @param abandon Called once when the last caller has left, with that caller's reason. */
-  constructor(load: Load, abandon: (reason: unknown) => void) {
+  constructor(load: Load, ticket: Ticket, abandon: (reason: unknown) => void) {
     this.load = load
+    this.ticket = ticket
     this.#abandon = abandon
     this.#result = new Promise((resolve) => {
       this.#land = resolve
     })
   }
 
+  /** It loads under a lease from now on, unless it has been overlapped and may store nothing anyway. */
+  begin(lease: Lease): void {
+    if (this.ticket.mayStore()) {
+      this.lease = lease
+      lease.keep()
+    } else lease.release()
+  }
+
   /** All callers, present and to come, get this result. */
   lands(result: Promise<Loaded>): void {
     this.#land(result)
+  }
+
+  /** It has the result of another load, as one of its callers. */
+  joins(other: LoadFlight): Promise<Loaded> {
+    const leaving = new AbortController()
+    this.onAbandon = () => leaving.abort()
+    if (this.load.abandoned) leaving.abort()
+    return other.join(leaving.signal)
   }
 
   /** One more caller waits, until the load settles or its signal aborts. */

@@ -1,9 +1,10 @@
 import type { Ticket } from '../flight/flights.ts'
 import type { Clock } from '../model/clock.ts'
 import type { Budget } from '../remote/budget.ts'
+import type { Lease } from '../remote/lease.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
-import type { Filled, RemoteAnswer, StoreLives, TierStack } from '../tiers/tier-stack.ts'
+import type { Filled, StoreLives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
 import type { OnceCall } from './call.ts'
 import { CodecConflicts } from './codec-conflicts.ts'
@@ -20,7 +21,7 @@ export interface Loaded {
 }
 
 /** What a loader returned, for whom, and under which right to be stored. */
-interface Landing {
+export interface Landing {
   readonly key: string
   /** `null`: there is no such record. */
   readonly value: unknown
@@ -42,31 +43,59 @@ export class LoadedValues {
     this.#counters = counters
   }
 
-  /** Stores in local alone: there is no remote, or it was not to be asked, or could not be. */
-  keepLocally(landing: Landing, most?: number): Loaded {
+  /** Stores nothing. */
+  handOver(landing: Landing): Loaded {
+    return { kept: this.#form(landing).formed.kept, cause: landing.cause }
+  }
+
+  /** Stores in local alone: there is no remote, or it was not to be asked. */
+  keepLocally(landing: Landing): Loaded {
     const { formed, lives } = this.#form(landing)
-    if (lives !== undefined) this.#keep(landing, formed, lives, most)
+    if (lives !== undefined) this.#keep(landing, formed, lives)
     return { kept: formed.kept, cause: landing.cause }
   }
 
-  /** Stores over what the remote answered: nothing, or bytes that the codec cannot read. */
+  /** The same for a moment: another writer keeps overwriting what is stored in the remote. */
+  keepContested(landing: Landing): Loaded {
+    const { formed, lives } = this.#form(landing)
+    this.#counters.codecConflicts++
+    if (lives !== undefined) this.#keep(landing, formed, lives, CONTESTED_LIFE)
+    return { kept: formed.kept, cause: landing.cause }
+  }
+
+  /** The same while the remote cannot be asked. */
+  keepUnconfirmed(landing: Landing): Loaded {
+    const { formed, lives } = this.#form(landing)
+    if (lives !== undefined && !lives.skipLocal) {
+      const { key, ticket } = landing
+      this.#count(this.#stack.keepUnconfirmed(key, formed.kept, lives, ticket))
+    }
+    return { kept: formed.kept, cause: landing.cause }
+  }
+
+  /** Whether the bytes of the key that cannot be read will be back if they are replaced. */
+  contested(key: string): boolean {
+    return this.#conflicts.contested(key, this.#clock.now())
+  }
+
+  /**
+   * Stores over what the remote answered: nothing, or bytes that the codec cannot read.
+   *
+   * @param lease Under which it was loaded, where the store has leases.
+   */
   async fill(
     landing: Landing,
     remote: RemoteTier,
-    found: Extract<RemoteAnswer, { kind: 'miss' | 'corrupt' }>,
+    corrupt: Uint8Array | undefined,
+    lease: Lease | undefined,
     budget: Budget,
   ): Promise<Loaded> {
     const { formed, lives } = this.#form(landing)
     const loaded: Loaded = { kept: formed.kept, cause: landing.cause }
     if (lives === undefined) return loaded
     const { key, ticket } = landing
-    const corrupt = found.kind === 'corrupt' ? found.bytes : undefined
-    if (corrupt !== undefined && this.#conflicts.contested(key, this.#clock.now())) {
-      this.#counters.codecConflicts++
-      this.#keep(landing, formed, lives, CONTESTED_LIFE)
-      return loaded
-    }
-    const filled = await this.#stack.fill(remote, key, corrupt, formed, lives, budget, ticket)
+    const fill = { key, expected: corrupt, formed, lives, lease, ticket }
+    const filled = await this.#stack.fill(remote, fill, budget)
     this.#count(filled.outcome)
     if (filled.outcome === 'took' && corrupt !== undefined) {
       this.#conflicts.replaced(key, filled.expiresAt)
@@ -91,13 +120,13 @@ export class LoadedValues {
     return { formed, lives: { ttl, localTtl, skipLocal } }
   }
 
-  #keep(landing: Landing, formed: Formed, lives: StoreLives, most: number | undefined): void {
+  #keep(landing: Landing, formed: Formed, lives: StoreLives, most?: number): void {
     if (lives.skipLocal) return
     const { key, ticket } = landing
     this.#count(this.#stack.keepLocally(key, formed.kept, lives, ticket, most))
   }
 
   #count(outcome: Filled['outcome']): void {
-    if (outcome === 'fenced' || outcome === 'refused') this.#counters.fillsFenced++
+    if (outcome !== 'took' && outcome !== 'unknown') this.#counters.fillsFenced++
   }
 }

@@ -1,4 +1,5 @@
-import type { Flights, Ticket } from '../flight/flights.ts'
+import type { Ticket } from '../flight/flights.ts'
+import type { Waiters } from '../flight/waiters.ts'
 import type { LocalEntry } from '../local/local-store.ts'
 import type { Clock } from '../model/clock.ts'
 import { NOT_FOUND } from '../model/entry.ts'
@@ -6,27 +7,24 @@ import { CacheLoadTimeoutError } from '../model/errors.ts'
 import type { Lookup } from '../model/outcome.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Budget } from '../remote/budget.ts'
+import type { Leases } from '../remote/leases.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
-import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
-import type { ValueForm } from '../tiers/value-form.ts'
+import type { LoadAnswer, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import type { AnyLoader, GetCall, OnceCall } from './call.ts'
+import type { CacheFlights, JoinableRead } from './joinable.ts'
 import { Load } from './load.ts'
 import { LoadFlight } from './load-flight.ts'
-import { type Loaded, LoadedValues } from './loaded-value.ts'
-
-/** A read of the remote that others may join who want it in the same form. */
-export interface JoinableRead {
-  readonly form: ValueForm
-  readonly answer: Promise<RemoteAnswer>
-}
-
-export type CacheFlights = Flights<LoadFlight, JoinableRead>
+import { LoadTurns } from './load-turn.ts'
+import { type Landing, type Loaded, LoadedValues } from './loaded-value.ts'
 
 /** What the read path is built from. */
 interface ReadParts {
   readonly stack: TierStack
   readonly flights: CacheFlights
+  readonly waiters: Waiters
+  /** Whether the end of a lease that is waited for is told. */
+  readonly hearsWakeUps: () => boolean
   readonly policy: Policy
   readonly clock: Clock
   readonly counters: Counters
@@ -34,12 +32,20 @@ interface ReadParts {
   readonly isNotFound: (error: unknown) => boolean
 }
 
+/** A load, and the one who leads it. */
+interface Lead {
+  readonly key: string
+  readonly loader: AnyLoader
+  readonly call: OnceCall
+  readonly flight: LoadFlight
+}
+
 /**
  * Reading, with a loader (`once`) and without (`get`, `lookup`).
  *
  * The life of one `once` that finds nothing: local, then join a load of this key if one is under
  * way, else lead one: remote, loader, codec, fill of remote, fill of local, answer. The order of what
- * may race is explained in `flight/flights.ts`.
+ * may race in this process is explained in `flight/flights.ts`, across processes in `load-turn.ts`.
  */
 export class ReadPath {
   readonly #stack: TierStack
@@ -49,6 +55,7 @@ export class ReadPath {
   readonly #counters: Counters
   readonly #isNotFound: (error: unknown) => boolean
   readonly #values: LoadedValues
+  readonly #turns: LoadTurns
 
   constructor(parts: ReadParts) {
     this.#stack = parts.stack
@@ -58,6 +65,11 @@ export class ReadPath {
     this.#counters = parts.counters
     this.#isNotFound = parts.isNotFound
     this.#values = new LoadedValues(parts.stack, parts.clock, parts.counters)
+    this.#turns = new LoadTurns({
+      ...parts,
+      maxWait: parts.policy.leaseMaxWait,
+      contested: (key) => this.#values.contested(key),
+    })
   }
 
   /** A fresh local entry, counted; the part of every read that must be cheap. */
@@ -96,80 +108,107 @@ export class ReadPath {
     try {
       const read = this.#ask(remote, key, remote.budget(), call)
       const answer = await read.answer
-      this.#take(key, read, answer, call, ticket)
-      if (answer.kind === 'value') {
-        const left = answer.askedAt + answer.ttlLeft - this.#clock.now()
-        return this.#found(answer.kept, 'remote', left)
+      this.#flights.withdrawRead(key, read)
+      if (answer.kind === 'error' || answer.kind === 'corrupt') {
+        return { status: 'error', error: answer.error }
       }
-      if (answer.kind === 'miss') return { status: 'miss' }
-      return { status: 'error', error: answer.error }
+      if (answer.kind !== 'value') {
+        this.#countMiss()
+        return { status: 'miss' }
+      }
+      this.#take(key, answer, call, ticket)
+      const left = answer.askedAt + answer.ttlLeft - this.#clock.now()
+      return this.#found(answer.kept, 'remote', left)
     } finally {
       ticket.close()
     }
   }
 
   #lead(key: string, loader: AnyLoader, call: OnceCall): LoadFlight {
-    const ticket = this.#flights.open(key)
     const load = new Load(key, () => {
-      ticket.revoke()
+      flight.ticket.revoke()
       this.#flights.withdrawLoad(key, flight)
+      flight.onAbandon()
     })
-    const flight: LoadFlight = new LoadFlight(load, (reason) => load.abandon(reason))
+    const ticket = this.#flights.open(key)
+    const flight: LoadFlight = new LoadFlight(load, ticket, (reason) => load.abandon(reason))
     this.#flights.offerLoad(key, flight)
-    flight.lands(this.#fly(key, loader, call, flight, ticket))
+    flight.lands(this.#fly({ key, loader, call, flight }))
     return flight
   }
 
-  async #fly(
-    key: string,
-    loader: AnyLoader,
-    call: OnceCall,
-    flight: LoadFlight,
-    ticket: Ticket,
-  ): Promise<Loaded> {
+  async #fly(lead: Lead): Promise<Loaded> {
+    const { key, call, flight } = lead
     try {
       this.#missedLocally(call)
       const remote = this.#remoteOf(call)
       if (remote === undefined) {
         this.#counters.miss++
-        const landed = await this.#run(loader, call, flight.load)
-        return this.#values.keepLocally({ key, call, ticket, ...landed })
+        return this.#values.keepLocally(await this.#run(lead))
       }
-      const budget = remote.budget()
-      const read = this.#ask(remote, key, budget, call)
-      const answer = await read.answer
-      this.#take(key, read, answer, call, ticket)
-      if (answer.kind === 'value') return { kept: answer.kept, cause: undefined }
-      const landing = { key, call, ticket, ...(await this.#run(loader, call, flight.load)) }
-      if (answer.kind === 'error') return this.#values.keepLocally(landing)
-      return await this.#values.fill(landing, remote, answer, budget)
+      const { leases } = remote
+      if (leases === undefined) return await this.#loadUnleased(lead, remote)
+      return await this.#loadLeased(lead, remote, leases)
     } finally {
+      flight.lease?.release()
       // Before anybody hears the result, so that who asks next does not join what is over.
       this.#flights.withdrawLoad(key, flight)
-      ticket.close()
+      flight.ticket.close()
     }
   }
 
+  async #loadLeased(lead: Lead, remote: RemoteTier, leases: Leases): Promise<Loaded> {
+    const { key, call, flight } = lead
+    const form = this.#stack.forms.of(call.codec)
+    const { turn, budget } = await this.#turns.take({ remote, leases, key, form, flight })
+    if (turn.kind === 'value') return this.#take(key, turn, call, flight.ticket)
+    if (turn.kind === 'join') return flight.joins(turn.other)
+    if (turn.kind !== 'error') this.#countMiss()
+    if (turn.kind === 'load') flight.begin(turn.lease)
+    const landing = await this.#run(lead)
+    switch (turn.kind) {
+      case 'load':
+        return this.#values.fill(landing, remote, turn.corrupt, turn.lease, budget)
+      case 'contested':
+        return this.#values.keepContested(landing)
+      case 'error':
+        return this.#values.keepUnconfirmed(landing)
+      case 'alone':
+        return this.#values.handOver(landing)
+    }
+  }
+
+  /** On a store without leases: the fill compares with what the remote held before. */
+  async #loadUnleased(lead: Lead, remote: RemoteTier): Promise<Loaded> {
+    const { key, call, flight } = lead
+    const budget = remote.budget()
+    const read = this.#ask(remote, key, budget, call)
+    const answer = await read.answer
+    this.#flights.withdrawRead(key, read)
+    if (answer.kind === 'value') return this.#take(key, answer, call, flight.ticket)
+    if (answer.kind === 'error') return this.#values.keepUnconfirmed(await this.#run(lead))
+    if (answer.kind !== 'corrupt') {
+      this.#countMiss()
+      return this.#values.fill(await this.#run(lead), remote, undefined, undefined, budget)
+    }
+    if (this.#values.contested(key)) return this.#values.keepContested(await this.#run(lead))
+    return this.#values.fill(await this.#run(lead), remote, answer.bytes, undefined, budget)
+  }
+
   /** Calls the loader; a value of `null` says that there is no such record. */
-  async #run(
-    loader: AnyLoader,
-    call: OnceCall,
-    load: Load,
-  ): Promise<{ readonly value: unknown; readonly cause: unknown }> {
+  async #run({ key, loader, call, flight }: Lead): Promise<Landing> {
+    const { load, ticket } = flight
     if (!load.abandoned) this.#counters.query++
     try {
-      const value = await load.run(
-        loader,
-        call.loadTimeout ?? this.#policy.loadTimeout,
-        this.#clock,
-      )
-      return { value: value ?? null, cause: undefined }
+      const timeout = call.loadTimeout ?? this.#policy.loadTimeout
+      const value = await load.run(loader, timeout, this.#clock)
+      return { key, value: value ?? null, cause: undefined, call, ticket }
     } catch (error) {
       if (load.abandoned) {
         if (error instanceof CacheLoadTimeoutError) this.#counters.queryFail++
         throw error
       }
-      if (this.#saysNotFound(error)) return { value: null, cause: error }
+      if (this.#saysNotFound(error)) return { key, value: null, cause: error, call, ticket }
       this.#counters.queryFail++
       throw error
     }
@@ -208,29 +247,28 @@ export class ReadPath {
     return read
   }
 
-  async #join(asked: JoinableRead, budget: Budget): Promise<RemoteAnswer> {
+  async #join(asked: JoinableRead, budget: Budget): Promise<RemoteAnswer | LoadAnswer> {
     const joinedAt = this.#clock.monotonic()
     const answer = await asked.answer
     budget.spend(this.#clock.monotonic() - joinedAt)
     return answer
   }
 
-  /** In the turn of the answer: nobody joins it from now on. Counts, and promotes. */
+  /** Counts what the remote held, and promotes it. */
   #take(
     key: string,
-    read: JoinableRead,
-    answer: RemoteAnswer,
+    answer: Extract<RemoteAnswer, { kind: 'value' }>,
     call: GetCall,
     ticket: Ticket,
-  ): void {
-    this.#flights.withdrawRead(key, read)
-    if (answer.kind === 'value') {
-      this.#counters.hit++
-      this.#counters.remoteHit++
-      if (!call.skipLocal) this.#stack.promote(key, answer, call.localTtl, ticket)
-    } else if (answer.kind === 'miss') {
-      this.#counters.miss++
-      this.#counters.remoteMiss++
-    }
+  ): Loaded {
+    this.#counters.hit++
+    this.#counters.remoteHit++
+    if (!call.skipLocal) this.#stack.promote(key, answer, call.localTtl, ticket)
+    return { kept: answer.kept, cause: undefined }
+  }
+
+  #countMiss(): void {
+    this.#counters.miss++
+    this.#counters.remoteMiss++
   }
 }

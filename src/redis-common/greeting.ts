@@ -1,3 +1,4 @@
+import { leaseKey } from './lease-key.ts'
 import type { RedisServer } from './redis-connection.ts'
 
 /** What a server has said of itself and of this connection. */
@@ -15,6 +16,9 @@ export interface Server extends RedisServer {
   readonly forbidden: readonly string[]
 }
 
+/** What a server says to a command that it allows, on a key that it does not serve. */
+const ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN)/
+
 /** What a server says to a command that its administrator has taken away. */
 const FORBIDDEN = /^(?:NOPERM|ERR unknown (?:command|subcommand))|not allowed|not supported/i
 
@@ -30,7 +34,7 @@ export async function greet(server: RedisServer): Promise<Server> {
       return String(await server.send(command))
     } catch (error) {
       if (!isForbidden(error)) throw error
-      forbidden.push(name)
+      forbidden.push(isOfKeys(error) ? 'keys that begin with _#JL#' : name)
       return ''
     }
   }
@@ -40,7 +44,7 @@ export async function greet(server: RedisServer): Promise<Server> {
     ask('CLIENT ID', ['CLIENT', 'ID']),
     // No client has the number 0: it says whether we may.
     ask('CLIENT KILL', ['CLIENT', 'KILL', 'ID', '0']).catch(unlessUnavailable),
-    ask('EVAL', ['EVAL', 'return 1', '0']),
+    ask('EVAL', ['EVAL', 'return 1', '1', leaseKey('k')]).catch(unlessElsewhere),
   ])
   const runId = field(about, 'run_id')
   const replId = field(replication, 'master_replid')
@@ -64,6 +68,16 @@ function refusalOf(replication: string): string | undefined {
 
 function isForbidden(error: unknown): boolean {
   return error instanceof Error && FORBIDDEN.test(error.message)
+}
+
+/** The command it allows, but not on this key. */
+function isOfKeys(error: unknown): boolean {
+  return error instanceof Error && /permissions to access/.test(error.message)
+}
+
+function unlessElsewhere(error: unknown): string {
+  if (error instanceof Error && ELSEWHERE.test(error.message)) return ''
+  throw error
 }
 
 /** `ERR client-id should be greater than 0`, in the words of each version: we may. */

@@ -1,5 +1,3 @@
-import type { RemoteWriteOptions } from '../remote/remote-store.ts'
-
 export type RedisArgument = string | Uint8Array
 
 /** Told by a connection while a store uses it. */
@@ -35,8 +33,9 @@ export interface RedisServer {
 
 /**
  * A client as the store uses it. Each command goes out at once, and once, or rejects: none is kept
- * for later. Strings of the server come as Buffers, integers as numbers. Commands that the client
- * would not send now reject with `NotSentError`, as do those it took back.
+ * for later. Strings of the server come as Buffers, integers as numbers; bytes that a command is
+ * handed change no more. Commands that the client would not send now reject with `NotSentError`, as do
+ * those it took back; its signal takes a command back if it has not been written to a socket.
  */
 export interface RedisConnection {
   /** Names the store in errors and counters. */
@@ -48,7 +47,9 @@ export interface RedisConnection {
   readonly ordered: boolean
   /** The servers that are written to now; none while it is not ready. More than one: a cluster. */
   servers(): readonly RedisServer[]
-  /** Where keys of different slots must not share a command: the slot of a key, as it is sent. */
+  /** A key as it is sent, with what the client puts before each. All commands here take it so. */
+  sentKey(key: string): string
+  /** Where keys of different slots must not share a command: the slot of a key as it is sent. */
   slotOf?(key: string): number
   /** Adds the listeners that are needed while the store is in use. */
   attach(watcher: ConnectionWatcher): void
@@ -68,9 +69,8 @@ export interface RedisConnection {
     args: readonly RedisArgument[],
     signal?: AbortSignal,
   ): Promise<unknown>
-  /** @param options Its `signal` takes the command back, if it has not been written to a socket. */
-  set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<unknown>
-  del(keys: readonly string[], signal?: AbortSignal): Promise<unknown>
+  /** SET with NX. */
+  setIfAbsent(key: string, bytes: Uint8Array, ttl: number, signal?: AbortSignal): Promise<unknown>
 }
 
 /** The command never left this process. */

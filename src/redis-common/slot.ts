@@ -1,5 +1,5 @@
 /** Slots of a Redis cluster. */
-const SLOTS = 16_384
+export const SLOTS = 16_384
 
 /**
  * The slot of a key: CRC16 (XMODEM: polynomial 0x1021, from 0) of its UTF-8 bytes, or of what stands
@@ -8,10 +8,13 @@ const SLOTS = 16_384
  */
 export function slotOf(key: string): number {
   let crc = 0
-  for (const byte of Buffer.from(hashed(key))) {
-    crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] ?? 0)
-  }
+  for (const byte of Buffer.from(hashed(key))) crc = crcAfter(crc, byte)
   return crc % SLOTS
+}
+
+/** The CRC of some bytes and one more. */
+export function crcAfter(crc: number, byte: number): number {
+  return ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ byte] ?? 0)
 }
 
 function hashed(key: string): string {

@@ -24,3 +24,8 @@ export function verdictOf(error: unknown): RemoteVerdict | undefined {
 export function saysNoMaster(error: unknown): boolean {
   return error instanceof Error && /\b(?:READONLY|LOADING|MASTERDOWN)\b/.test(error.message)
 }
+
+/** Whether keys of its slot cannot share a command until that has come to another server. */
+export function isOnItsWay(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('TRYAGAIN')
+}

@@ -8,7 +8,7 @@ import { slotOf } from '../redis-common/slot.ts'
 import { Line } from './line.ts'
 import { Listening } from './listening.ts'
 import type { NodeRedisCluster, NodeRedisConnected, NodeRedisMaster } from './node-redis-client.ts'
-import type { Route } from './node-redis-connection.ts'
+import type { NodeRedisPlace, Route } from './node-redis-connection.ts'
 
 /** `MOVED 3999 127.0.0.1:6381`: the slot is at home there; `ASK`: this key has moved there already. */
 const ELSEWHERE = /^(MOVED|ASK) \d+ (\S+)$/
@@ -55,6 +55,18 @@ export class ClusterRoute implements Route {
       if (client.isReady) servers.push(this.#serverOf(line))
     }
     return servers
+  }
+
+  places(): readonly NodeRedisPlace[] {
+    this.#look()
+    return this.#masters.map((master) => {
+      const line = this.#lineTo(master)
+      if (line === undefined || !line.client.isReady) {
+        return { address: master.address, connected: undefined }
+      }
+      const connected = { connection: line.server, client: line.client }
+      return { address: master.address, connected }
+    })
   }
 
   withdraw(): void {

@@ -1,2 +1,6 @@
+export type { RedisPubSubOptions } from '../redis-common/pub-sub-bus.ts'
+export type { RedisTrackingOptions } from '../redis-common/tracking-bus.ts'
 export type { NodeRedisClient } from './node-redis-client.ts'
 export { nodeRedis } from './node-redis-store.ts'
+export { redisPubSub } from './redis-pub-sub.ts'
+export { redisTracking } from './redis-tracking.ts'

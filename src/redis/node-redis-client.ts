@@ -25,6 +25,29 @@ export interface NodeRedisConnected extends NodeRedisEmitter {
     args: readonly (string | Buffer)[],
     options: NodeRedisCommandOptions,
   ): Promise<unknown>
+  readonly options?: NodeRedisOptions | undefined
+  /** Makes another one with the same options, but for those given. */
+  duplicate(overrides: object): NodeRedisListening
+}
+
+/** A connection made beside another one, that listens. */
+export interface NodeRedisListening {
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'invalidate', listener: (key: string | Buffer | null) => void): unknown
+  connect(): Promise<unknown>
+  subscribe(
+    channels: string[],
+    listener: (message: string, channel: string) => void,
+  ): Promise<unknown>
+  sendCommand(args: readonly string[]): Promise<unknown>
+  /** Does not keep the process alive. */
+  unref(): void
+  destroy(): unknown
+}
+
+interface NodeRedisOptions {
+  readonly socket?: NodeRedisSocketOptions | undefined
+  readonly database?: number | undefined
 }
 
 interface NodeRedisCommandOptions {
@@ -48,9 +71,7 @@ interface Prefixed {
 }
 
 /** `createClient()` */
-export interface NodeRedisSingle extends NodeRedisConnected, Prefixed {
-  readonly options?: { readonly socket?: NodeRedisSocketOptions | undefined } | undefined
-}
+export interface NodeRedisSingle extends NodeRedisConnected, Prefixed {}
 
 export interface NodeRedisSocketOptions {
   readonly reconnectStrategy?: unknown

@@ -5,7 +5,21 @@ import type {
   RedisServer,
 } from '../redis-common/redis-connection.ts'
 import { slotOf } from '../redis-common/slot.ts'
-import type { RemoteWriteOptions } from '../remote/remote-store.ts'
+import type { NodeRedisConnected } from './node-redis-client.ts'
+
+/** A server that is written to, as the client knows it now. */
+export interface NodeRedisPlace {
+  /** Tells it from the others of one client. */
+  readonly address: string
+  /** `undefined` while the client has no connection to it. */
+  readonly connected:
+    | {
+        /** The connection: another object once it may lead to another server. */
+        readonly connection: object
+        readonly client: NodeRedisConnected
+      }
+    | undefined
+}
 
 /** How a command reaches the server that takes it: one way for each kind of client. */
 export interface Route {
@@ -13,6 +27,8 @@ export interface Route {
   /** Whether keys of different slots must not share a command. */
   readonly bySlot: boolean
   servers(): readonly RedisServer[]
+  /** All that there are, whether connected or not. */
+  places(): readonly NodeRedisPlace[]
   /** Rejects what has not been sent. */
   withdraw(): void
   attach(watcher: ConnectionWatcher): void
@@ -33,7 +49,11 @@ export class NodeRedisConnection implements RedisConnection {
     this.#route = route
     this.#prefix = prefix
     this.ordered = route.ordered
-    if (route.bySlot) this.slotOf = (key) => slotOf(prefix + key)
+    if (route.bySlot) this.slotOf = slotOf
+  }
+
+  sentKey(key: string): string {
+    return this.#prefix + key
   }
 
   servers(): readonly RedisServer[] {
@@ -70,16 +90,8 @@ export class NodeRedisConnection implements RedisConnection {
     return this.#run('EVAL', source, keys, args, signal)
   }
 
-  set(key: string, bytes: Uint8Array, { ttl, when, signal }: RemoteWriteOptions): Promise<unknown> {
-    const sent = this.#prefix + key
-    const args = ['SET', sent, toSend(bytes), 'PX', String(ttl)]
-    if (when !== undefined) args.push(when === 'absent' ? 'NX' : 'XX')
-    return this.#route.send(args, sent, signal)
-  }
-
-  del(keys: readonly string[], signal?: AbortSignal): Promise<unknown> {
-    const sent = this.#sent(keys)
-    return this.#route.send(['DEL', ...sent], sent[0] ?? '', signal)
+  setIfAbsent(key: string, bytes: Uint8Array, ttl: number, signal?: AbortSignal): Promise<unknown> {
+    return this.#route.send(['SET', key, toSend(bytes), 'PX', String(ttl), 'NX'], key, signal)
   }
 
   #run(
@@ -89,17 +101,13 @@ export class NodeRedisConnection implements RedisConnection {
     args: readonly RedisArgument[],
     signal: AbortSignal | undefined,
   ): Promise<unknown> {
-    const sent = this.#sent(keys)
-    const all = [command, script, String(sent.length), ...sent, ...args.map(toSend)]
-    return this.#route.send(all, sent[0] ?? '', signal)
-  }
-
-  #sent(keys: readonly string[]): readonly string[] {
-    return this.#prefix === '' ? keys : keys.map((key) => this.#prefix + key)
+    const all = [command, script, String(keys.length), ...keys, ...args.map(toSend)]
+    return this.#route.send(all, keys[0] ?? '', signal)
   }
 }
 
-/** Copied: the client may write it later than this turn, when its owner has changed it. */
+/** A view. */
 function toSend(argument: RedisArgument): string | Buffer {
-  return typeof argument === 'string' ? argument : Buffer.from(argument)
+  if (typeof argument === 'string') return argument
+  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
 }

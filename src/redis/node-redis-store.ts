@@ -64,10 +64,11 @@ import { SingleRoute } from './single.ts'
 export function nodeRedis(client: NodeRedisClient): RemoteStore {
   const route = routeOf(client)
   checkOptions(client)
-  return new RedisStore(new NodeRedisConnection(route, prefixOf(client)))
+  return new RedisStore(new NodeRedisConnection(route, prefixOf(client)), client)
 }
 
-function routeOf(client: NodeRedisClient): Route {
+/** @throws TypeError (`code: 'CACHE_OPTION'`) if it is none of the clients that are taken. */
+export function routeOf(client: NodeRedisClient): Route {
   if (isPool(client)) return new PoolRoute(client)
   if (isCluster(client)) return new ClusterRoute(client)
   if (isSentinel(client)) return new SentinelRoute(client)

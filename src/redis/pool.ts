@@ -6,7 +6,7 @@ import {
 import { Line } from './line.ts'
 import { Listening } from './listening.ts'
 import type { NodeRedisConnected, NodeRedisPool } from './node-redis-client.ts'
-import type { Route } from './node-redis-connection.ts'
+import type { NodeRedisPlace, Route } from './node-redis-connection.ts'
 
 /** What the pool says of a task that it has not begun: after its `acquireTimeout`, and when it ends. */
 const NOT_BEGUN = /^Timeout waiting for a client|^The client is closed$/
@@ -38,6 +38,15 @@ export class PoolRoute implements Route {
     return [...this.#lines.values()]
       .filter((line) => line.client.isReady)
       .map((line) => line.server)
+  }
+
+  places(): readonly NodeRedisPlace[] {
+    this.#isReady()
+    const client = [...this.#lines.keys()].find(({ isReady }) => isReady)
+    // Whichever connection it is: the pool opens and closes them as it needs them.
+    return [
+      { address: '', connected: client === undefined ? client : { connection: this, client } },
+    ]
   }
 
   withdraw(): void {

@@ -7,7 +7,7 @@ import {
 import { Line } from './line.ts'
 import { Listening } from './listening.ts'
 import type { NodeRedisConnected, NodeRedisSentinel } from './node-redis-client.ts'
-import type { Route } from './node-redis-connection.ts'
+import type { NodeRedisPlace, Route } from './node-redis-connection.ts'
 
 /**
  * Milliseconds that a lost connection has to come back by itself. To ask the sentinel for it makes the
@@ -45,6 +45,13 @@ export class SentinelRoute implements Route {
     // The sentinel gives up looking for a master after some 16 s, until it is asked for one.
     if (systemClock.monotonic() - this.#downSince > LEFT_ALONE) this.#find()
     return []
+  }
+
+  places(): readonly NodeRedisPlace[] {
+    const [server] = this.servers()
+    const client = this.#line?.client
+    const isThere = server !== undefined && client !== undefined
+    return [{ address: '', connected: isThere ? { connection: server, client } : undefined }]
   }
 
   withdraw(): void {

@@ -1,7 +1,7 @@
 import type { ConnectionWatcher, RedisServer } from '../redis-common/redis-connection.ts'
 import { Line } from './line.ts'
 import type { NodeRedisConnected } from './node-redis-client.ts'
-import type { Route } from './node-redis-connection.ts'
+import type { NodeRedisPlace, Route } from './node-redis-connection.ts'
 
 /** Commands on the one connection of `createClient()`. */
 export class SingleRoute implements Route {
@@ -19,6 +19,11 @@ export class SingleRoute implements Route {
 
   servers(): readonly RedisServer[] {
     return this.#line.client.isReady ? [this.#line.server] : []
+  }
+
+  places(): readonly NodeRedisPlace[] {
+    const { client, server } = this.#line
+    return [{ address: '', connected: client.isReady ? { connection: server, client } : undefined }]
   }
 
   withdraw(): void {

@@ -25,6 +25,8 @@ interface GuardParts {
   readonly counters: Counters
   /** The remote can be used again, after it could not. */
   readonly onBack: () => void
+  /** It is held to be down from now on. */
+  readonly onDown: () => void
 }
 
 /**
@@ -60,6 +62,7 @@ export class Guard {
       counters.breakerOpened++
       // Whoever waits for these goes on without the remote; none of them may go out later.
       store.withdraw?.()
+      parts.onDown()
     }
     this.#breaker = new Breaker(clock, probe, onOpen, parts.onBack, store.spread === true)
   }

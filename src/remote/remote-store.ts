@@ -6,12 +6,25 @@ export interface RemoteRead {
   readonly ttlLeft: number
 }
 
-export interface RemoteWriteOptions {
+/** Text for everybody who listens on a channel of the store's server. */
+export interface Announcement {
+  readonly channel: string
+  readonly text: string
+}
+
+/** How a change goes out. */
+export interface RemoteChangeOptions {
+  /** Takes it back if it has not left the process. */
+  readonly signal?: AbortSignal | undefined
+  /** Published in the same step as the change, if it took. Only for stores with an `origin`. */
+  readonly announce?: Announcement | undefined
+}
+
+export interface RemoteWriteOptions extends RemoteChangeOptions {
   /** Whole milliseconds, from 1. */
   readonly ttl: number
   /** `absent`: only if the key holds nothing; `present`: only if it holds something. */
   readonly when?: 'absent' | 'present' | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -42,6 +55,78 @@ export interface RemoteWatcher {
   replaced(): void
   /** Commands that the server does not let this user run; what is done without them is in the docs. */
   forbidden(commands: readonly string[]): void
+}
+
+/** The lease of a key is another's: whose, and the milliseconds it has left, above 0. */
+export interface LeaseHeld {
+  readonly kind: 'held'
+  readonly by: string
+  readonly left: number
+}
+
+/**
+ * What a read that may take a lease has found.
+ * - `value`: what a plain read finds; no lease was taken.
+ * - `granted`: nothing, and the lease is the reader's.
+ * - `held`: nothing, and the lease is another's.
+ */
+export type LeaseRead =
+  | { readonly kind: 'value'; readonly read: RemoteRead }
+  | { readonly kind: 'granted' }
+  | LeaseHeld
+
+/**
+ * - `took`: the key holds the bytes.
+ * - `refused`: the key holds something else than was expected.
+ * - `lost`: the lease is another's, or over: it has expired, or a change has voided it.
+ */
+export type LeaseFill = 'took' | 'refused' | 'lost'
+
+/** What is written under a lease. */
+export interface LeaseWrite extends RemoteChangeOptions {
+  /** What the key must hold; `undefined`: nothing. */
+  readonly expected: Uint8Array | undefined
+  readonly bytes: Uint8Array
+  /** Whole milliseconds, from 1. */
+  readonly ttl: number
+  /** Published if somebody has found the lease held meanwhile; whatever became of the write. */
+  readonly wake?: Announcement | undefined
+}
+
+/**
+ * Leases: for each key one process may hold the right to fill it. A `set` (that takes), `delete` or
+ * `compareAndDelete` (that takes) of the key voids its lease in the same step, so that what was loaded
+ * before a change is never stored after it. A lease is no entry: it is never read, counted or listed
+ * as a key.
+ *
+ * A token is `<owner>.<number>`, printable ASCII without blanks or `*`; the number has no dot. A lease
+ * whose holder has the same owner as the asker is granted to the asker: an owner asks again only when
+ * it does not need the earlier one any more.
+ */
+export interface RemoteLeases {
+  /**
+   * Reads, at one instant for each key; takes the lease of each key that holds nothing and whose
+   * lease nobody else has; a lease that somebody else has is remembered as waited for. One answer per
+   * key, in order; at most 256 keys, of one group (`groupOf`).
+   *
+   * @param life Whole milliseconds, from 1.
+   */
+  read(keys: readonly string[], token: string, life: number): Promise<LeaseRead[]>
+  /** Takes the lease whatever the key holds; `undefined`: it is granted. */
+  take(key: string, token: string, life: number): Promise<LeaseHeld | undefined>
+  /** Gives it `life` again from now on. Resolves whether the token still had it. */
+  renew(key: string, token: string, life: number): Promise<boolean>
+  /**
+   * Resolves whether the token still had it.
+   *
+   * @param wake Published if it had, and somebody has found it held meanwhile.
+   */
+  release(key: string, token: string, wake?: Announcement): Promise<boolean>
+  /**
+   * Writes if the token has the lease and the key holds exactly what is expected, atomically. A lease
+   * that the token had is over after it, unless it rejects.
+   */
+  fill(key: string, token: string, write: LeaseWrite): Promise<LeaseFill>
 }
 
 /**
@@ -80,9 +165,13 @@ export interface RemoteStore {
     signal?: AbortSignal,
   ): Promise<boolean>
   /** Deletes only if the key holds exactly `expected`, atomically. Resolves whether it took. */
-  compareAndDelete(key: string, expected: Uint8Array): Promise<boolean>
-  /** Resolves how many of the keys held something. */
-  delete(keys: readonly string[], signal?: AbortSignal): Promise<number>
+  compareAndDelete(
+    key: string,
+    expected: Uint8Array,
+    options?: RemoteChangeOptions,
+  ): Promise<boolean>
+  /** Resolves how many of the keys held something. Announces in any case, and for one key only. */
+  delete(keys: readonly string[], options?: RemoteChangeOptions): Promise<number>
   /** Resolves if the store can be used now. */
   ping(): Promise<void>
   /** What is certain of a rejection; `undefined`: nothing is. Without it, nothing ever is. */
@@ -92,6 +181,13 @@ export interface RemoteStore {
    * Without it a write of unknown outcome is taken to be possible for some seconds more.
    */
   connection?(): RemoteConnection | undefined
+  /** Without them each process loads for itself, and a load elsewhere may store what a change outdated. */
+  readonly leases?: RemoteLeases
+  /**
+   * What its announcements are published by, the client that it was made of: a bus that listens to the
+   * same server is made of the same one. Without it there are none.
+   */
+  readonly origin?: object
   /** Takes back everything that has not left the process: it rejects, and never does. */
   withdraw?(): void
   /** Begins to tell a watcher; the returned function ends it. */

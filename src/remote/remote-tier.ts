@@ -2,11 +2,14 @@ import type { Clock } from '../model/clock.ts'
 import type { CacheRemoteError } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
 import { Acknowledged } from './acknowledged.ts'
+import type { Announcer, Filling, Ride } from './announcer.ts'
 import type { BreakerState } from './breaker.ts'
 import type { Budget } from './budget.ts'
 import { Failure } from './failure.ts'
 import { Guard } from './guard.ts'
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from './remote-store.ts'
+import type { Lease } from './lease.ts'
+import { Leases } from './leases.ts'
+import type { LeaseFill, RemoteChangeOptions, RemoteRead, RemoteStore } from './remote-store.ts'
 import { Repairs } from './repairs.ts'
 import { SentWrite } from './sent-write.ts'
 import { TickReads } from './tick-reads.ts'
@@ -20,10 +23,44 @@ interface RemoteTierParts {
   readonly replay: number
   readonly clock: Clock
   readonly counters: Counters
+  /** Whether loads take leases, where the store has them. */
+  readonly leasing: boolean
+  /** Told of what is changed here; without it nobody is. */
+  readonly announcer: Announcer | undefined
+  /** It is held to be down from now on. */
+  readonly onDown: () => void
   /** Another server answers than before; what was read from the last one may be gone there. */
   readonly onReplaced: () => void
   /** Something that somebody should look at. */
   readonly warn: (message: string) => void
+}
+
+/** What a load brought, and what it found before. */
+interface Fill {
+  readonly key: string
+  /** What the key must hold still; `undefined`: nothing. */
+  readonly expected: Uint8Array | undefined
+  readonly bytes: Uint8Array
+  /** Whole milliseconds, from 1. */
+  readonly ttl: number
+  /** Under which it is written; without one the compare alone protects it. */
+  readonly lease: Lease | undefined
+  /** Asked when its turn has come. */
+  readonly mayStill: () => boolean
+}
+
+/** A change on its way to the store. */
+interface Write<T> {
+  readonly operation: 'fill' | 'set' | 'delete'
+  readonly key: string
+  readonly budget: Budget
+  readonly send: (options: RemoteChangeOptions) => Promise<T>
+  /** Whether something old is left, or comes back, where the write is lost. */
+  readonly lasting: boolean
+  /** Whether others must hear of it. */
+  readonly announced: boolean
+  /** Whether it has changed what the key holds. */
+  readonly took: (result: T) => boolean
 }
 
 /** The tiers of each store: what one of them could not change, none of them reads. */
@@ -39,7 +76,10 @@ export class RemoteTier {
   readonly #onReplaced: () => void
   readonly #warn: (message: string) => void
   readonly #guard: Guard
-  readonly #reads: TickReads
+  readonly #reads: TickReads<RemoteRead | undefined>
+  readonly #announcer: Announcer | undefined
+  /** `undefined`: loads take none. */
+  readonly leases: Leases | undefined
   readonly #repairs: Repairs
   readonly #acknowledged: Acknowledged
   readonly #unwatch: (() => void) | undefined
@@ -54,12 +94,21 @@ export class RemoteTier {
     this.#onReplaced = parts.onReplaced
     this.#warn = parts.warn
     const onBack = () => this.#repairs.resume()
-    this.#guard = new Guard({ store, timeout, clock, counters, onBack })
+    const guard = new Guard({ store, timeout, clock, counters, onBack, onDown: parts.onDown })
+    const refusal = (key: string) => this.#refusal(key)
+    this.#guard = guard
+    this.#announcer = parts.announcer
     this.#reads = new TickReads({
-      store,
-      guard: this.#guard,
-      refusal: (key) => this.#refusal(key),
+      ask: (keys) => this.#ask(keys),
+      groupOf: (key) => store.groupOf?.(key) ?? 0,
+      guard,
+      refusal,
     })
+    const { announcer } = parts
+    if (parts.leasing && store.leases !== undefined) {
+      const { leases } = store
+      this.leases = new Leases({ store, leases, guard, clock, counters, announcer, refusal })
+    }
     this.#repairs = new Repairs(
       clock,
       (keys) => this.#repair(keys),
@@ -107,40 +156,83 @@ export class RemoteTier {
     return this.#reads.read(key, budget)
   }
 
-  /**
-   * Writes what a load brought, over exactly what the load was told is there.
-   *
-   * @param mayStill Asked when its turn has come.
-   */
-  fill(
-    key: string,
-    expected: Uint8Array | undefined,
-    bytes: Uint8Array,
-    ttl: number,
-    budget: Budget,
-    mayStill: () => boolean,
-  ): Promise<'took' | 'refused' | 'fenced'> {
-    const write = async (signal: AbortSignal) => {
-      if (!mayStill()) return 'fenced'
-      const took = await this.#store.compareAndSet(key, expected, bytes, ttl, signal)
-      return took ? 'took' : 'refused'
+  /** Writes what a load brought, over exactly what it was told is there, and only under its lease. */
+  async fill(fill: Fill, budget: Budget): Promise<LeaseFill | 'fenced'> {
+    const { key, expected, bytes, lease } = fill
+    let filling: Filling | undefined
+    try {
+      const outcome = await this.#write<LeaseFill | 'fenced'>({
+        operation: 'fill',
+        key,
+        budget,
+        send: async (options) => {
+          if (!fill.mayStill()) return 'fenced'
+          filling = this.#announcer?.filling(key, bytes)
+          return lease === undefined
+            ? this.#fillBare(fill, options)
+            : this.#fillUnder(lease, fill, options)
+        },
+        // What its lease does not let in is stopped there, however late it comes.
+        lasting: lease === undefined,
+        // Who found nothing cannot hold a copy of something.
+        announced: expected !== undefined,
+        took: (result) => result === 'took',
+      })
+      filling?.settle(outcome === 'took')
+      return outcome
+    } catch (error) {
+      filling?.settle(true)
+      throw error
     }
-    return this.#write('fill', key, budget, write)
   }
 
   set(
     key: string,
     bytes: Uint8Array,
-    options: RemoteWriteOptions,
+    { ttl, when }: { readonly ttl: number; readonly when?: 'absent' | 'present' | undefined },
     budget: Budget,
   ): Promise<boolean> {
-    const write = (signal: AbortSignal) => this.#store.set(key, bytes, { ...options, signal })
-    // Whoever asked for "only if absent" has nothing old to be undone.
-    return this.#write('set', key, budget, write, options.when !== 'absent')
+    return this.#write({
+      operation: 'set',
+      key,
+      budget,
+      send: (options) => this.#store.set(key, bytes, { ttl, when, ...options }),
+      // Whoever asked for "only if absent" has nothing old to be undone.
+      lasting: when !== 'absent',
+      announced: true,
+      took: (took) => took,
+    })
   }
 
   delete(key: string, budget: Budget): Promise<number> {
-    return this.#write('delete', key, budget, (signal) => this.#store.delete([key], signal))
+    return this.#write({
+      operation: 'delete',
+      key,
+      budget,
+      send: (options) => this.#store.delete([key], options),
+      lasting: true,
+      announced: true,
+      took: () => true,
+    })
+  }
+
+  /**
+   * Deletes what a fill of this process has left, if it is there still: a writer that knows of no
+   * leases has changed the key meanwhile. Resolves whether it did; never rejects.
+   */
+  async undo(key: string, isOurs: (bytes: Uint8Array) => boolean): Promise<boolean> {
+    const send = async () => {
+      const read = await this.#store.get(key)
+      return (
+        read !== undefined &&
+        isOurs(read.bytes) &&
+        (await this.#store.compareAndDelete(key, read.bytes))
+      )
+    }
+    const undone = await this.#guard.run({ operation: 'repair', budget: this.budget(), send })
+    // Nobody knows whether it did: to delete is right in any case.
+    if (undone instanceof Failure) this.#repairs.add(key)
+    return undone === true
   }
 
   /** Asks until the store answers or `timeout` milliseconds are over; tells which. */
@@ -148,7 +240,8 @@ export class RemoteTier {
     return this.#guard.ready(timeout)
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.leases?.close()
     this.#guard.close()
     this.#repairs.stop()
     this.#unwatch?.()
@@ -156,33 +249,51 @@ export class RemoteTier {
     return this.#store.close()
   }
 
-  /**
-   * Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did.
-   *
-   * @param lasting Whether something old is left, or comes back, where the write is lost.
-   */
-  async #write<T>(
-    operation: 'fill' | 'set' | 'delete',
-    key: string,
-    budget: Budget,
-    write: (signal: AbortSignal) => Promise<T>,
-    lasting = true,
-  ): Promise<T> {
+  async #fillBare(fill: Fill, { signal }: RemoteChangeOptions): Promise<LeaseFill> {
+    const { key, expected, bytes, ttl } = fill
+    const took = await this.#store.compareAndSet(key, expected, bytes, ttl, signal)
+    return took ? 'took' : 'refused'
+  }
+
+  async #fillUnder(lease: Lease, fill: Fill, options: RemoteChangeOptions): Promise<LeaseFill> {
+    if (lease.isOver) return 'lost'
+    const { key, expected, bytes, ttl } = fill
+    const wake = this.#announcer?.wake(key)
+    const write = { expected, bytes, ttl, wake, ...options }
+    // biome-ignore lint/style/noNonNullAssertion: a lease is granted by nobody else
+    const outcome = await this.#store.leases!.fill(key, lease.token, write)
+    lease.end()
+    if (outcome === 'lost') this.#counters.leasesLost++
+    return outcome
+  }
+
+  /** Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did. */
+  async #write<T>({ operation, key, budget, ...write }: Write<T>): Promise<T> {
     const withdrawal = new AbortController()
+    const { signal } = withdrawal
     const sent = new SentWrite()
+    let ride: Ride | undefined
     const send = () => {
       const connection = this.#store.connection?.()
       if (connection !== undefined) sent.sentOn(connection)
-      return sent.follow(write(withdrawal.signal), (error) => this.#store.judge?.(error))
+      if (write.announced) ride = this.#announcer?.ride(key)
+      const sending = write.send({ signal, announce: ride?.announcement })
+      return sent.follow(sending, (error) => this.#store.judge?.(error))
     }
     const result = await this.#guard.run({ operation, turnOf: key, budget, send, withdrawal })
     if (!(result instanceof Failure)) {
-      if (lasting && operation !== 'fill') this.#acknowledged.add(key, this.#guard.lastReplyAt)
+      const took = write.took(result)
+      ride?.settle(took)
+      if (took && write.announced && ride === undefined) this.#announcer?.changed([key])
+      if (write.lasting && operation !== 'fill') {
+        this.#acknowledged.add(key, this.#guard.lastReplyAt)
+      }
       return result
     }
     const unknown = result.outcome === 'unknown'
+    ride?.settle(unknown ? undefined : false)
     // A fill that was not sent, or was refused, has changed nothing that was right before.
-    if (lasting && (operation !== 'fill' || unknown)) {
+    if (write.lasting && (operation !== 'fill' || unknown)) {
       this.#repairs.add(key, unknown ? sent : undefined)
     }
     throw result.error(key)
@@ -196,6 +307,14 @@ export class RemoteTier {
     })
     if (result instanceof Failure) throw result.error()
     for (const key of keys) this.#acknowledged.add(key, this.#guard.lastReplyAt)
+    this.#announcer?.changed(keys)
+  }
+
+  #ask(keys: readonly string[]): Promise<readonly (RemoteRead | undefined)[]> {
+    const [first] = keys
+    return first !== undefined && keys.length === 1
+      ? this.#store.get(first).then(asList)
+      : this.#store.getMany(keys)
   }
 
   #reachable(): void {
@@ -239,4 +358,8 @@ export class RemoteTier {
     for (const tier of this.#siblings) if (tier.#repairs.has(key)) return true
     return false
   }
+}
+
+function asList(read: RemoteRead | undefined): readonly (RemoteRead | undefined)[] {
+  return [read]
 }

@@ -1,9 +1,6 @@
 import { Budget } from './budget.ts'
 import { Failure } from './failure.ts'
 import type { Guard } from './guard.ts'
-import type { RemoteRead, RemoteStore } from './remote-store.ts'
-
-type Answer = RemoteRead | undefined
 
 // Taken at import: fake timers that a user's test installs later must not hold reads back.
 const nextTick = process.nextTick
@@ -15,18 +12,23 @@ const nextTick = process.nextTick
 const MOST_KEYS = 256
 
 /** One who asked. */
-interface Reader {
+interface Reader<Answer> {
   readonly key: string
   readonly budget: Budget
   resolve(answer: Answer): void
   reject(error: unknown): void
 }
 
-interface TickReadsParts {
-  readonly store: RemoteStore
+interface TickReadsParts<Answer> {
+  /** One answer for each key, in order; at most 256 keys, of one group. */
+  readonly ask: (keys: readonly string[]) => Promise<readonly Answer[]>
+  /** Keys of different groups do not travel together. */
+  readonly groupOf: (key: string) => number
   readonly guard: Guard
   /** Why a key must not be read now. */
   readonly refusal: (key: string) => Failure | undefined
+  /** An answer came when nobody waited for it any more. */
+  readonly unused?: (key: string, answer: Answer) => void
 }
 
 /**
@@ -44,17 +46,15 @@ interface TickReadsParts {
  * of them only: then each is asked for by itself. Each reader goes on in its own async context; the
  * request runs in that of the first.
  */
-export class TickReads {
-  readonly #store: RemoteStore
+export class TickReads<Answer> {
+  readonly #parts: TickReadsParts<Answer>
   readonly #guard: Guard
-  readonly #refusal: (key: string) => Failure | undefined
-  /** By the store's group. */
-  readonly #batches = new Map<number, Reader[]>()
+  /** By their group. */
+  readonly #batches = new Map<number, Reader<Answer>[]>()
 
-  constructor(parts: TickReadsParts) {
-    this.#store = parts.store
+  constructor(parts: TickReadsParts<Answer>) {
+    this.#parts = parts
     this.#guard = parts.guard
-    this.#refusal = parts.refusal
   }
 
   /** @throws CacheRemoteError (as a rejection) */
@@ -66,8 +66,8 @@ export class TickReads {
     })
   }
 
-  #join(reader: Reader): void {
-    const group = this.#store.groupOf?.(reader.key) ?? 0
+  #join(reader: Reader<Answer>): void {
+    const group = this.#parts.groupOf(reader.key)
     const open = this.#batches.get(group)
     if (open !== undefined && open.length < MOST_KEYS) {
       open.push(reader)
@@ -82,46 +82,40 @@ export class TickReads {
   }
 
   /** Never rejects: what fails is told to the readers. All have the same time left. */
-  async #send(batch: readonly Reader[]): Promise<void> {
+  async #send(batch: readonly Reader<Answer>[]): Promise<void> {
     const readers = batch.filter((reader) => this.#mayAsk(reader))
     const [first] = readers
     if (first === undefined) return
     const budget = new Budget(first.budget.left)
-    const answers = await this.#guard.run({
-      operation: 'get',
-      calls: readers.length,
-      budget,
-      send: () => this.#ask(readers),
-    })
+    let waits = true
+    const send = () => {
+      const asked = this.#parts.ask(readers.map(({ key }) => key))
+      const { unused } = this.#parts
+      // Each step costs a lone read a microsecond.
+      if (readers.length === 1 && unused === undefined) return asked
+      return asked.then((answers) => {
+        if (answers.length !== readers.length) {
+          throw new Error(`the store answered ${answers.length} of ${readers.length} keys`)
+        }
+        if (!waits)
+          for (const [i, { key }] of readers.entries()) unused?.(key, answers[i] as Answer)
+        return answers
+      })
+    }
+    const answers = await this.#guard.run({ operation: 'get', calls: readers.length, budget, send })
+    waits = false
     const spent = first.budget.left - budget.left
     for (const [i, reader] of readers.entries()) {
       reader.budget.spend(spent)
-      if (!(answers instanceof Failure)) reader.resolve(answers[i])
+      if (!(answers instanceof Failure)) reader.resolve(answers[i] as Answer)
       else if (answers.ofSome) void this.#send([reader])
       else reader.reject(answers.error(reader.key))
     }
   }
 
-  #mayAsk({ key, reject }: Reader): boolean {
-    const refusal = this.#refusal(key)
+  #mayAsk({ key, reject }: Reader<Answer>): boolean {
+    const refusal = this.#parts.refusal(key)
     if (refusal !== undefined) reject(refusal.error(key))
     return refusal === undefined
   }
-
-  #ask(readers: readonly Reader[]): Promise<readonly Answer[]> {
-    const [first, second] = readers
-    return first !== undefined && second === undefined
-      ? this.#store.get(first.key).then(asList)
-      : this.#askForAll(readers)
-  }
-
-  async #askForAll(readers: readonly Reader[]): Promise<readonly Answer[]> {
-    const answers = await this.#store.getMany(readers.map(({ key }) => key))
-    if (answers.length === readers.length) return answers
-    throw new Error(`${this.#store.name} answered ${answers.length} of ${readers.length} keys`)
-  }
-}
-
-function asList(answer: Answer): readonly Answer[] {
-  return [answer]
 }

@@ -18,6 +18,19 @@ export interface Counters {
   queryFail: number
   /** Callers that joined a load already under way. */
   coalesced: number
+  /** Leases that were granted: this process may load, and the others wait. */
+  leasesGranted: number
+  /** Loads that found the lease of their key held by another process. */
+  leasesWaited: number
+  /** Leases granted to a load that had waited: the one before it failed, or its process did. */
+  leasesTakenOver: number
+  /**
+   * Leases that were gone when they were renewed or used: expired, evicted by the server, or voided by
+   * a change of another process.
+   */
+  leasesLost: number
+  /** Loads that had waited in vain for others and then ran without a lease: nothing of them is stored. */
+  loadsAlone: number
   /** Remote operations that failed or did not answer in time. */
   remoteErrors: number
   /** Remote operations that were not sent: the breaker was open, or their key awaited its repair. */
@@ -42,6 +55,22 @@ export interface Counters {
   uncacheable: number
   /** Fills given up because the key changed, or was filled by another, while they were under way. */
   fillsFenced: number
+  /** Messages that went out for certain, repeats included; wake-ups are not counted. */
+  busSent: number
+  /** Messages and notices that were heard, those of this cache left out. */
+  busReceived: number
+  /** Times that a message of another process was missing, so that local was flushed. */
+  busGaps: number
+  /** Times that local was flushed because of the bus, for whatever reason. */
+  busFlushes: number
+  /** Times that the bus could not be relied on any more. */
+  busDisarmed: number
+  /** Texts heard that are no message. */
+  busMalformed: number
+  /** Fills taken back since a writer who knows of no leases had changed the key. */
+  foreignUndone: number
+  /** Fills that could not have been taken back any more, since too many others came after them. */
+  foreignFillsForgotten: number
 }
 
 export function newCounters(): Counters {
@@ -55,6 +84,11 @@ export function newCounters(): Counters {
     query: 0,
     queryFail: 0,
     coalesced: 0,
+    leasesGranted: 0,
+    leasesWaited: 0,
+    leasesTakenOver: 0,
+    leasesLost: 0,
+    loadsAlone: 0,
     remoteErrors: 0,
     remoteSkipped: 0,
     remoteShed: 0,
@@ -67,5 +101,13 @@ export function newCounters(): Counters {
     remoteWithoutExpiry: 0,
     uncacheable: 0,
     fillsFenced: 0,
+    busSent: 0,
+    busReceived: 0,
+    busGaps: 0,
+    busFlushes: 0,
+    busDisarmed: 0,
+    busMalformed: 0,
+    foreignUndone: 0,
+    foreignFillsForgotten: 0,
   }
 }

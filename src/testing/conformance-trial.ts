@@ -15,6 +15,11 @@ export interface RemoteStoreTarget {
   /** Writes a value that never expires, as foreign writers do, where the store can hold one. */
   readonly writeWithoutExpiry?: ((key: string, bytes: Uint8Array) => Promise<void>) | undefined
   /**
+   * Hands over what is published on a channel of the store's server, in order, from when it resolves
+   * until `dispose()`. For a store with an `origin`.
+   */
+  readonly listen?: ((channel: string, hear: (text: string) => void) => Promise<void>) | undefined
+  /**
    * Whether the store opened itself what it works on, and so must reject every operation after its
    * last `close()`. `false` for one that was handed a client, which lives on.
    */
@@ -24,7 +29,7 @@ export interface RemoteStoreTarget {
 }
 
 /** What a check works with. */
-interface Trial {
+export interface Trial {
   readonly store: RemoteStore
   readonly target: RemoteStoreTarget
   /** A key that no other check uses; it ends in `name`, and is deleted after the check. */

@@ -1,5 +1,7 @@
 import type {
+  RemoteChangeOptions,
   RemoteConnection,
+  RemoteLeases,
   RemoteRead,
   RemoteStore,
   RemoteVerdict,
@@ -16,6 +18,11 @@ export type StoreOperation =
   | 'compareAndDelete'
   | 'delete'
   | 'ping'
+  | 'lease.read'
+  | 'lease.take'
+  | 'lease.renew'
+  | 'lease.release'
+  | 'lease.fill'
 
 /**
  * - `before`: rejects, and the store was never asked.
@@ -58,6 +65,8 @@ export function faultyRemote(store: RemoteStore, options: FaultyRemoteOptions = 
 class FaultyStore implements RemoteStore {
   readonly name: string
   readonly spread: boolean
+  readonly origin?: object
+  readonly leases?: RemoteLeases
   readonly #store: RemoteStore
   readonly #options: FaultyRemoteOptions
   readonly #random: () => number
@@ -68,6 +77,8 @@ class FaultyStore implements RemoteStore {
     this.#store = store
     this.#options = options
     this.#random = seeded(options.seed ?? 1)
+    if (store.origin !== undefined) this.origin = store.origin
+    if (store.leases !== undefined) this.leases = this.#faulty(store.leases)
   }
 
   get(key: string): Promise<RemoteRead | undefined> {
@@ -98,14 +109,20 @@ class FaultyStore implements RemoteStore {
     )
   }
 
-  compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
+  compareAndDelete(
+    key: string,
+    expected: Uint8Array,
+    options?: RemoteChangeOptions,
+  ): Promise<boolean> {
     const old = Uint8Array.from(expected)
-    return this.#run('compareAndDelete', [key], () => this.#store.compareAndDelete(key, old))
+    return this.#run('compareAndDelete', [key], () =>
+      this.#store.compareAndDelete(key, old, options),
+    )
   }
 
-  delete(keys: readonly string[], signal?: AbortSignal): Promise<number> {
+  delete(keys: readonly string[], options?: RemoteChangeOptions): Promise<number> {
     const asked = [...keys]
-    return this.#run('delete', asked, () => this.#store.delete(asked, signal))
+    return this.#run('delete', asked, () => this.#store.delete(asked, options))
   }
 
   ping(): Promise<void> {
@@ -138,6 +155,29 @@ class FaultyStore implements RemoteStore {
 
   close(): Promise<void> {
     return this.#store.close()
+  }
+
+  #faulty(leases: RemoteLeases): RemoteLeases {
+    return {
+      read: (keys, token, life) => {
+        const asked = [...keys]
+        return this.#run('lease.read', asked, () => leases.read(asked, token, life))
+      },
+      take: (key, token, life) =>
+        this.#run('lease.take', [key], () => leases.take(key, token, life)),
+      renew: (key, token, life) =>
+        this.#run('lease.renew', [key], () => leases.renew(key, token, life)),
+      release: (key, token, wake) =>
+        this.#run('lease.release', [key], () => leases.release(key, token, wake)),
+      fill: (key, token, write) => {
+        const taken = {
+          ...write,
+          expected: write.expected && Uint8Array.from(write.expected),
+          bytes: Uint8Array.from(write.bytes),
+        }
+        return this.#run('lease.fill', [key], () => leases.fill(key, token, taken))
+      },
+    }
   }
 
   async #run<T>(

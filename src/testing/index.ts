@@ -1,3 +1,5 @@
+export { type BusConformanceOptions, busConformance } from './bus-conformance.ts'
+export type { InvalidationBusTarget, NoticedStore } from './bus-conformance-trial.ts'
 export type { RemoteStoreTarget } from './conformance-trial.ts'
 export type { Drip } from './fault-lane.ts'
 export type { Cut } from './faulty-connection.ts'
@@ -8,6 +10,14 @@ export {
   type StoreOperation,
 } from './faulty-remote.ts'
 export { type ManualClock, type ManualClockOptions, manualClock } from './manual-clock.ts'
+export {
+  type MemoryBus,
+  type MemoryBusCarriage,
+  type MemoryBusLine,
+  type MemoryBusOptions,
+  type MemoryBusSending,
+  memoryBus,
+} from './memory-bus.ts'
 export { type MemoryRemote, type MemoryRemoteOptions, memoryRemote } from './memory-remote.ts'
 export {
   type RemoteStoreConformanceOptions,

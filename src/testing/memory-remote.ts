@@ -1,8 +1,17 @@
 import { type Clock, systemClock } from '../model/clock.ts'
-import type { RemoteRead, RemoteStore, RemoteWriteOptions } from '../remote/remote-store.ts'
+import type {
+  Announcement,
+  RemoteChangeOptions,
+  RemoteLeases,
+  RemoteRead,
+  RemoteStore,
+  RemoteWriteOptions,
+} from '../remote/remote-store.ts'
+import { MemoryLeases } from './memory-leases.ts'
 
 /** A remote store inside the process, with what a test needs to look behind the cache's back. */
 export interface MemoryRemote extends RemoteStore {
+  readonly leases: RemoteLeases
   /** What the key holds now; the bytes are a copy. Works on a closed store too. */
   peek(key: string): RemoteRead | undefined
   /** Writes as a foreign writer would; without `ttl` (milliseconds) the value has no expiry. */
@@ -21,6 +30,13 @@ export interface MemoryRemoteOptions {
   readonly clock?: Clock | undefined
   /** A longer key, in bytes of UTF-8, is refused with a `RangeError`. Default: no limit. */
   readonly maxKeyBytes?: number | undefined
+  /**
+   * Publishes announcements: called in the step of the change that they go with, after which it can be
+   * read. With it the store has an `origin`. Default: it has none, and announces nothing.
+   */
+  readonly announce?: ((channel: string, text: string) => void) | undefined
+  /** With `announce`: the store's `origin`. Default: an object of its own. */
+  readonly origin?: object | undefined
 }
 
 /**
@@ -29,7 +45,7 @@ export interface MemoryRemoteOptions {
  * opened again, and keeps what it holds, as a server does.
  */
 export function memoryRemote(options: MemoryRemoteOptions = {}): MemoryRemote {
-  return new MemoryStore(options.clock ?? systemClock, options.maxKeyBytes ?? Infinity)
+  return new MemoryStore(options)
 }
 
 interface Held {
@@ -41,13 +57,25 @@ class MemoryStore implements MemoryRemote {
   readonly name = 'memory'
   readonly #clock: Clock
   readonly #maxKeyBytes: number
+  readonly origin?: object
+  readonly leases: MemoryLeases
+  readonly #announcing: MemoryRemoteOptions['announce']
   readonly #held = new Map<string, Held>()
   #holders = 0
   #closed = false
 
-  constructor(clock: Clock, maxKeyBytes: number) {
-    this.#clock = clock
-    this.#maxKeyBytes = maxKeyBytes
+  constructor({ clock, maxKeyBytes, announce, origin }: MemoryRemoteOptions) {
+    this.#clock = clock ?? systemClock
+    this.#maxKeyBytes = maxKeyBytes ?? Infinity
+    this.#announcing = announce
+    if (announce !== undefined) this.origin = origin ?? {}
+    this.leases = new MemoryLeases(this.#clock, {
+      peek: (key) => this.peek(key),
+      plant: (key, bytes, ttl) => this.plant(key, bytes, ttl),
+      holds: (key, expected) => this.#holds(key, expected),
+      announce: (announcement) => this.#announce(announcement),
+      check: (keys) => this.#check(keys),
+    })
   }
 
   get size(): number {
@@ -87,9 +115,10 @@ class MemoryStore implements MemoryRemote {
 
   async set(key: string, bytes: Uint8Array, options: RemoteWriteOptions): Promise<boolean> {
     this.#check([key])
-    const { ttl, when } = options
+    const { ttl, when, announce } = options
     if (when !== undefined && (when === 'present') !== (this.#live(key) !== undefined)) return false
     this.plant(key, bytes, ttl)
+    this.#changed(key, announce)
     return true
   }
 
@@ -105,14 +134,24 @@ class MemoryStore implements MemoryRemote {
     return true
   }
 
-  async compareAndDelete(key: string, expected: Uint8Array): Promise<boolean> {
+  async compareAndDelete(
+    key: string,
+    expected: Uint8Array,
+    options?: RemoteChangeOptions,
+  ): Promise<boolean> {
     this.#check([key])
-    return this.#holds(key, expected) && this.#held.delete(key)
+    if (!this.#holds(key, expected)) return false
+    this.#held.delete(key)
+    this.#changed(key, options?.announce)
+    return true
   }
 
-  async delete(keys: readonly string[]): Promise<number> {
+  async delete(keys: readonly string[], options?: RemoteChangeOptions): Promise<number> {
     this.#check(keys)
-    return keys.filter((key) => this.#live(key) !== undefined && this.#held.delete(key)).length
+    const held = keys.filter((key) => this.#live(key) !== undefined && this.#held.delete(key))
+    for (const key of keys) this.leases.void(key)
+    this.#announce(options?.announce)
+    return held.length
   }
 
   async ping(): Promise<void> {
@@ -136,6 +175,15 @@ class MemoryStore implements MemoryRemote {
       if (bytes <= this.#maxKeyBytes) continue
       throw new RangeError(`memory: a key has ${bytes} bytes, the most is ${this.#maxKeyBytes}`)
     }
+  }
+
+  #changed(key: string, announcement: Announcement | undefined): void {
+    this.leases.void(key)
+    this.#announce(announcement)
+  }
+
+  #announce(announcement: Announcement | undefined): void {
+    if (announcement !== undefined) this.#announcing?.(announcement.channel, announcement.text)
   }
 
   /** Drops what has expired when it meets it; a test's store needs no sweep. */

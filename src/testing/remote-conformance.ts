@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import type { RemoteStore } from '../remote/remote-store.ts'
+import { announcementChecks } from './conformance-announcements.ts'
 import { conditionChecks } from './conformance-conditions.ts'
+import { leaseChecks } from './conformance-leases.ts'
 import { endlessLifeChecks, lifeChecks } from './conformance-lives.ts'
 import {
   assertHolds,
@@ -19,6 +21,10 @@ export interface RemoteStoreConformanceOptions {
   create(): Promise<RemoteStoreTarget>
   /** Whether `create` gives `writeWithoutExpiry`. Default `false`. */
   readonly endlessLives?: boolean | undefined
+  /** Whether the store has `leases`. Default `false`: it must have none. */
+  readonly leases?: boolean | undefined
+  /** Whether the store has an `origin`, and `create` gives `listen`. Default `false`: it must have none. */
+  readonly announcements?: boolean | undefined
   /** Of vitest, jest, mocha or `node:test`. */
   describe(name: string, body: () => void): unknown
   it(name: string, body: () => Promise<void>): unknown
@@ -42,6 +48,8 @@ export function remoteStoreConformance(options: RemoteStoreConformanceOptions): 
     ['bytes under keys', valueChecks],
     ['lives', lives],
     ['conditions', conditionChecks],
+    ['leases', options.leases === true ? leaseChecks : NO_LEASES],
+    ['announcements', options.announcements === true ? announcementChecks : NO_ANNOUNCEMENTS],
     ['opening and closing', closingChecks],
   ]
   describe(`RemoteStore: ${options.name}`, () => {
@@ -52,6 +60,15 @@ export function remoteStoreConformance(options: RemoteStoreConformanceOptions): 
     }
   })
 }
+
+/** So that nobody has them unchecked. */
+const NO_LEASES: readonly Check[] = [
+  ['it has none', async ({ store }) => assert.equal(store.leases, undefined, 'it has leases')],
+]
+
+const NO_ANNOUNCEMENTS: readonly Check[] = [
+  ['it makes none', async ({ store }) => assert.equal(store.origin, undefined, 'it has an origin')],
+]
 
 const closingChecks: readonly Check[] = [
   [
@@ -97,7 +114,20 @@ const closingChecks: readonly Check[] = [
 
 function operationsOn(store: RemoteStore, key: string): readonly (() => Promise<unknown>)[] {
   const bytes = bytesOf('v')
+  const { leases } = store
+  const fill = { expected: undefined, bytes, ttl: MINUTE }
+  const ofLeases =
+    leases === undefined
+      ? []
+      : [
+          () => leases.read([key], 'a.1', 1000),
+          () => leases.take(key, 'a.1', 1000),
+          () => leases.renew(key, 'a.1', 1000),
+          () => leases.fill(key, 'a.1', fill),
+          () => leases.release(key, 'a.1'),
+        ]
   return [
+    ...ofLeases,
     () => store.get(key),
     () => store.getMany([key]),
     () => store.set(key, bytes, { ttl: MINUTE }),

@@ -5,7 +5,9 @@ import { NOT_FOUND } from '../model/entry.ts'
 import type { CacheDecodeError, CacheRemoteError } from '../model/errors.ts'
 import { jittered, type Policy } from '../model/policy.ts'
 import type { Budget } from '../remote/budget.ts'
-import type { RemoteRead } from '../remote/remote-store.ts'
+import type { Lease } from '../remote/lease.ts'
+import type { LeaseAnswer, Leases } from '../remote/leases.ts'
+import type { LeaseHeld, RemoteRead } from '../remote/remote-store.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { Formed, ValueForm } from './value-form.ts'
@@ -29,6 +31,12 @@ export type RemoteAnswer =
   | { readonly kind: 'corrupt'; readonly bytes: Uint8Array; readonly error: CacheDecodeError }
   | { readonly kind: 'error'; readonly error: CacheRemoteError }
 
+/** What the remote tier answered to a load: where it has no value, whose the lease is. */
+export type LoadAnswer =
+  | Exclude<RemoteAnswer, { kind: 'miss' }>
+  | { readonly kind: 'granted'; readonly lease: Lease }
+  | LeaseHeld
+
 /** Lives a call asks for, in milliseconds; what is `undefined` comes from the policy. */
 export interface Lives {
   readonly ttl: number | undefined
@@ -45,14 +53,34 @@ export interface StoreLives extends Lives {
  * - `took`: stored.
  * - `fenced`: not sent, since the key changed meanwhile.
  * - `refused`: another writer was there first.
+ * - `lost`: its lease was gone: it had expired, or another process has changed the key.
  * - `unknown`: the remote failed or did not answer.
  */
-type FillOutcome = 'took' | 'fenced' | 'refused' | 'unknown'
+type FillOutcome = 'took' | 'fenced' | 'refused' | 'lost' | 'unknown'
 
 export interface Filled {
   readonly outcome: FillOutcome
   /** When its life in the remote ends, if it took. */
   readonly expiresAt: number
+}
+
+/** How far local may be trusted: without a bus, as far as its ttl goes. */
+interface LocalTrust {
+  /** The most milliseconds that what is stored now may live there; `Infinity`: its ttl. */
+  readonly limit: () => number
+  /** The same, of what the remote has not confirmed. */
+  readonly provisional: number
+}
+
+/** What a load brought, and the right to store it. */
+interface StackFill {
+  readonly key: string
+  /** The bytes that the flight found; `undefined`: nothing. */
+  readonly expected: Uint8Array | undefined
+  readonly formed: Formed
+  readonly lives: StoreLives
+  readonly lease: Lease | undefined
+  readonly ticket: Ticket
 }
 
 /**
@@ -71,6 +99,7 @@ export class TierStack {
   readonly #policy: Policy
   readonly #clock: Clock
   readonly #counters: Counters
+  readonly #trust: LocalTrust
 
   constructor(parts: {
     readonly local: LocalTier | undefined
@@ -79,6 +108,7 @@ export class TierStack {
     readonly policy: Policy
     readonly clock: Clock
     readonly counters: Counters
+    readonly trust: LocalTrust
   }) {
     this.local = parts.local
     this.remote = parts.remote
@@ -86,6 +116,7 @@ export class TierStack {
     this.#policy = parts.policy
     this.#clock = parts.clock
     this.#counters = parts.counters
+    this.#trust = parts.trust
   }
 
   /** Reads the remote. Never rejects: what failed is in the answer. */
@@ -96,10 +127,24 @@ export class TierStack {
     budget: Budget,
   ): Promise<RemoteAnswer> {
     const askedAt = this.#clock.now()
-    return remote.get(key, budget).then(
-      (read) => this.#answered(key, form, read, askedAt),
-      (error: unknown) => ({ kind: 'error', error: error as CacheRemoteError }),
-    )
+    return remote
+      .get(key, budget)
+      .then(
+        (read) => (read === undefined ? MISS : this.#answered(key, form, read, askedAt)),
+        toError,
+      )
+  }
+
+  /** Reads the remote for a load. Never rejects: what failed is in the answer. */
+  readForLoad(leases: Leases, key: string, form: ValueForm, budget: Budget): Promise<LoadAnswer> {
+    const askedAt = this.#clock.now()
+    return leases
+      .read(key, budget)
+      .then(
+        (found: LeaseAnswer) =>
+          found.kind === 'value' ? this.#answered(key, form, found.read, askedAt) : found,
+        toError,
+      )
   }
 
   /** Copies a remote value to local, unless something overlapped the flight that brought it. */
@@ -112,22 +157,12 @@ export class TierStack {
     if (this.local === undefined || !ticket.mayStoreLocally()) return
     const life = Math.min(this.#localLife(answer.kept, localTtl), answer.ttlLeft)
     const known = life === Infinity ? this.#policy.ttl : life
-    this.local.put(key, answer.kept, answer.askedAt + known)
+    this.#put(key, answer.kept, answer.askedAt + known)
   }
 
-  /**
-   * Stores what a load brought in remote, over exactly the bytes that the flight found (`undefined`:
-   * nothing), and then in local. Never rejects.
-   */
-  async fill(
-    remote: RemoteTier,
-    key: string,
-    expected: Uint8Array | undefined,
-    formed: Formed,
-    lives: StoreLives,
-    budget: Budget,
-    ticket: Ticket,
-  ): Promise<Filled> {
+  /** Stores what a load brought in remote, and then in local. Never rejects. */
+  async fill(remote: RemoteTier, fill: StackFill, budget: Budget): Promise<Filled> {
+    const { key, expected, formed, lives, lease, ticket } = fill
     if (!ticket.mayStore()) return { outcome: 'fenced', expiresAt: 0 }
     const bytes = bytesOf(formed)
     const ttl = this.#remoteLife(formed.kept, lives)
@@ -135,20 +170,20 @@ export class TierStack {
     let outcome: FillOutcome
     try {
       const mayStill = () => ticket.mayStore()
-      outcome = await remote.fill(key, expected, bytes, ttl, budget, mayStill)
+      outcome = await remote.fill({ key, expected, bytes, ttl, lease, mayStill }, budget)
     } catch {
       outcome = 'unknown'
     }
     if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal) {
       const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
-      this.#keepFor(key, formed.kept, sentAt, life, ticket)
+      const most = outcome === 'took' ? Infinity : this.#trust.provisional
+      this.#keepFor(key, formed.kept, sentAt, Math.min(life, most), ticket)
     }
     return { outcome, expiresAt: sentAt + ttl }
   }
 
   /**
-   * Stores what a load brought in local alone: there is no remote, or it was not to be asked, or
-   * could not be.
+   * Stores what a load brought in local alone: there is no remote, or it was not to be asked.
    *
    * @param most Milliseconds it may live at the most.
    */
@@ -161,6 +196,11 @@ export class TierStack {
   ): FillOutcome {
     const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives), most)
     return this.#keepFor(key, kept, this.#clock.now(), ttl, ticket) ? 'took' : 'fenced'
+  }
+
+  /** The same: the remote could not be asked. */
+  keepUnconfirmed(key: string, kept: unknown, lives: Lives, ticket: Ticket): FillOutcome {
+    return this.keepLocally(key, kept, lives, ticket, this.#trust.provisional)
   }
 
   /**
@@ -186,7 +226,7 @@ export class TierStack {
     } finally {
       if (took && !lives.skipLocal && change.alone()) {
         const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
-        this.local?.put(key, formed.kept, sentAt + life)
+        this.#put(key, formed.kept, sentAt + life)
       } else {
         this.local?.delete(key)
       }
@@ -197,7 +237,7 @@ export class TierStack {
   /** Writes to local alone what a caller set. */
   writeLocally(key: string, kept: unknown, lives: Lives): void {
     const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives))
-    this.local?.put(key, kept, this.#clock.now() + ttl)
+    this.#put(key, kept, this.#clock.now() + ttl)
   }
 
   /**
@@ -212,10 +252,9 @@ export class TierStack {
   #answered(
     key: string,
     form: ValueForm,
-    read: RemoteRead | undefined,
+    read: RemoteRead,
     askedAt: number,
-  ): RemoteAnswer {
-    if (read === undefined) return { kind: 'miss' }
+  ): Extract<RemoteAnswer, { kind: 'value' | 'corrupt' }> {
     if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
     try {
       const kept = form.read(key, read.bytes)
@@ -228,8 +267,14 @@ export class TierStack {
 
   #keepFor(key: string, kept: unknown, from: number, ttl: number, ticket: Ticket): boolean {
     const may = ticket.mayStoreLocally()
-    if (may) this.local?.put(key, kept, from + ttl)
+    if (may) this.#put(key, kept, from + ttl)
     return may
+  }
+
+  #put(key: string, kept: unknown, freshUntil: number): void {
+    const limit = this.#trust.limit()
+    const until = limit === Infinity ? freshUntil : Math.min(freshUntil, this.#clock.now() + limit)
+    this.local?.put(key, kept, until)
   }
 
   #remoteLife(kept: unknown, lives: Lives): number {
@@ -246,6 +291,12 @@ export class TierStack {
     if (kept !== NOT_FOUND) return jittered(ttl, policy.jitterRatio, random)
     return jittered(Math.min(ttl, policy.notFoundTtl), policy.notFoundJitterRatio, random)
   }
+}
+
+const MISS: RemoteAnswer = { kind: 'miss' }
+
+function toError(error: unknown): Extract<RemoteAnswer, { kind: 'error' }> {
+  return { kind: 'error', error: error as CacheRemoteError }
 }
 
 function bytesOf(formed: Formed): Uint8Array {

@@ -1,5 +1,6 @@
 import type { Codec } from '../codec/codec.ts'
 import type { Flights } from '../flight/flights.ts'
+import type { Waiters } from '../flight/waiters.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
@@ -17,10 +18,20 @@ export interface SetCall extends Lives {
 export class WritePath {
   readonly #stack: TierStack
   readonly #flights: Flights<unknown, unknown>
+  readonly #waiters: Waiters
+  readonly #changed: (key: string) => void
 
-  constructor(stack: TierStack, flights: Flights<unknown, unknown>) {
+  /** @param changed Tells other processes, where the remote tier does not. */
+  constructor(
+    stack: TierStack,
+    flights: Flights<unknown, unknown>,
+    waiters: Waiters,
+    changed: (key: string) => void,
+  ) {
     this.#stack = stack
     this.#flights = flights
+    this.#waiters = waiters
+    this.#changed = changed
   }
 
   /**
@@ -39,6 +50,7 @@ export class WritePath {
       return await this.#stack.write(remote, key, formed, call, call.when, change)
     } finally {
       change.settle()
+      this.#waiters.wake(key)
     }
   }
 
@@ -52,9 +64,12 @@ export class WritePath {
     try {
       const held = this.#stack.local?.delete(key) ?? false
       const remote = this.#stack.remote
-      return remote === undefined ? held : await this.#stack.erase(remote, key)
+      if (remote !== undefined) return await this.#stack.erase(remote, key)
+      this.#changed(key)
+      return held
     } finally {
       change.settle()
+      this.#waiters.wake(key)
     }
   }
 
@@ -88,6 +103,7 @@ export class WritePath {
     const present = this.#stack.local?.peek(key) !== undefined
     if (call.when !== undefined && (call.when === 'present') !== present) return false
     this.#stack.writeLocally(key, formed.kept, call)
+    if (this.#stack.remote === undefined) this.#changed(key)
     return true
   }
 }

@@ -17,6 +17,7 @@ import {
   whenReady,
 } from '../support/ioredis-clients.ts'
 import { until } from '../support/until.ts'
+import { redisEar } from './redis-ear.ts'
 
 const ttl = 60_000
 
@@ -81,7 +82,10 @@ for (const one of DISTINCT) {
   remoteStoreConformance({
     name: `${one.name}, a cluster`,
     endlessLives: true,
+    leases: true,
+    announcements: true,
     create: async () => {
+      const ear = redisEar(cluster.masters[2]?.url ?? '')
       const client = await connected(one)
       // Nodes connect when they are needed, and the suite begins at once.
       for (const node of client.nodes('master')) if (node.status === 'wait') await node.connect()
@@ -93,8 +97,12 @@ for (const one of DISTINCT) {
         writeWithoutExpiry: async (key, value) => {
           await client.call('set', key, Buffer.from(value))
         },
+        listen: ear.listen,
         endsOnClose: true,
-        dispose: async () => client.disconnect(),
+        dispose: async () => {
+          ear.end()
+          client.disconnect()
+        },
       }
     },
     describe,
@@ -186,6 +194,33 @@ describe.each(DISTINCT)('$name on a cluster', (one) => {
     await move.end()
     expect((await store.get(key))?.bytes).toEqual(bytes('moved'))
     expect(await store.delete([key])).toBe(1)
+    await move.back()
+  })
+
+  it('changes a key whose slot is on its way to another master, and voids its lease', async () => {
+    const store = await opened(await client())
+    const { leases } = store
+    if (leases === undefined) throw new Error('it has no leases')
+    const move = await slotMove(keyOf(0))
+    const { key, from, to } = move
+    await store.set(key, bytes('old'), { ttl })
+    await leases.take(key, 'a.1', 60_000)
+    await move.begin()
+    await from.ask('MIGRATE', '127.0.0.1', String(to.port), key, '0', '1000')
+    const [read] = await leases.read([key], 'b.1', 60_000)
+    expect(read?.kind === 'value' && read.read.bytes).toEqual(bytes('old'))
+    const fill = { expected: bytes('old'), bytes: bytes('filled'), ttl }
+    const filling = leases.fill(key, 'a.1', fill).catch((error) => store.judge?.(error))
+    expect(await filling).toBe('refused')
+    expect(await store.set(key, bytes('new'), { ttl })).toBe(true)
+    expect((await store.get(key))?.bytes).toEqual(bytes('new'))
+    expect(await leases.renew(key, 'a.1', 60_000)).toBe(false)
+    expect(await store.delete([key, `{${key}}`])).toBe(1)
+    const reading = leases.read([key], 'b.1', 60_000).catch((error) => store.judge?.(error))
+    expect(await reading).toBe('refused')
+    await move.end()
+    expect(await leases.read([key], 'b.1', 60_000)).toEqual([{ kind: 'granted' }])
+    await leases.release(key, 'b.1')
     await move.back()
   })
 

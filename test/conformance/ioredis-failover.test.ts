@@ -15,6 +15,7 @@ import {
 } from '../support/ioredis-clients.ts'
 import { tagOfFirstThird, writeThrough } from '../support/ioredis-failover.ts'
 import { until } from '../support/until.ts'
+import { redisEar } from './redis-ear.ts'
 
 interface Opened {
   readonly name: string
@@ -74,12 +75,19 @@ describe('a client that asks sentinels', () => {
   for (const one of DISTINCT) {
     remoteStoreConformance({
       name: `${one.name} with sentinels`,
+      leases: true,
+      announcements: true,
       create: async () => {
         const client = await whenReady(sentinelClient(one, trio))
+        const ear = redisEar((await trio.master())?.url ?? '')
         return {
           store: ioredis(client),
+          listen: ear.listen,
           endsOnClose: true,
-          dispose: async () => client.disconnect(),
+          dispose: async () => {
+            ear.end()
+            client.disconnect()
+          },
         }
       },
       describe,

@@ -15,6 +15,7 @@ import {
   whenReady,
 } from '../support/ioredis-clients.ts'
 import { until } from '../support/until.ts'
+import { redisEar } from './redis-ear.ts'
 
 const ttl = 60_000
 
@@ -40,15 +41,22 @@ for (const [name, make] of CLIENTS) {
   remoteStoreConformance({
     name,
     endlessLives: true,
+    leases: true,
+    announcements: true,
     create: async () => {
       const client = await connected(make, inject('redisUrl'))
+      const ear = redisEar(inject('redisUrl'))
       return {
         store: ioredis(client),
         writeWithoutExpiry: async (key, value) => {
           await client.call('set', key, Buffer.from(value))
         },
+        listen: ear.listen,
         endsOnClose: true,
-        dispose: async () => client.disconnect(),
+        dispose: async () => {
+          ear.end()
+          client.disconnect()
+        },
       }
     },
     describe,
@@ -360,6 +368,15 @@ describe.each(PACKAGES)('$name, made with options that break a promise', (one) =
     expect(() => ioredis(cluster(options))).toThrow(problem)
   })
 
+  it('is refused: a key prefix that is no text, which no lease could be named after', () => {
+    const keyPrefix = Buffer.of(0xff)
+    for (const client of [single({}), cluster({})]) {
+      Object.assign(client.options, { keyPrefix })
+      expect(() => ioredis(client)).toThrow(TypeError)
+      expect(() => ioredis(client)).toThrow(/keyPrefix must be a string/)
+    }
+  })
+
   it('is taken without them', () => {
     expect(() => ioredis(single({ sentinels, name: 'm', failoverDetector: true }))).not.toThrow()
     const redisOptions = { maxRetriesPerRequest: 0 }
@@ -535,7 +552,7 @@ describe.each(CLIENTS)('%s when the connection is lost', (_, make) => {
       store.set('late', bytes('late'), { ttl, signal }),
       store.compareAndSet('late', undefined, bytes('late'), ttl, signal),
       store.compareAndSet('large', large, bytes('late'), ttl, signal),
-      store.delete(['kept', 'copied'], signal),
+      store.delete(['kept', 'copied'], { signal }),
     ].map((writing) => writing.catch((error: unknown) => store.judge?.(error)))
     withdrawal.abort()
     expect(await Promise.all(late)).toEqual(late.map(() => 'not sent'))

@@ -5,6 +5,7 @@ import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
 import { until } from '../support/until.ts'
 import { callsOf, KINDS, type Subject, type World } from './node-redis-kinds.ts'
+import { redisEar } from './redis-ear.ts'
 
 const ttl = 60_000
 
@@ -56,12 +57,18 @@ describe.each(KINDS)('node-redis $name', (kind) => {
   remoteStoreConformance({
     name: `node-redis ${kind.name}`,
     endlessLives: true,
-    create: async () => ({
-      store: shared.newStore(),
-      writeWithoutExpiry: async (key, value) => void (await shared.set(key, Buffer.from(value))),
-      endsOnClose: true,
-      dispose: async () => {},
-    }),
+    leases: true,
+    announcements: true,
+    create: async () => {
+      const ear = redisEar(world.masters[0]?.url ?? '')
+      return {
+        store: shared.newStore(),
+        writeWithoutExpiry: async (key, value) => void (await shared.set(key, Buffer.from(value))),
+        listen: ear.listen,
+        endsOnClose: true,
+        dispose: async () => ear.end(),
+      }
+    },
     describe,
     it,
   })
@@ -129,9 +136,14 @@ describe.each(KINDS)('node-redis $name', (kind) => {
       store.delete(['late']),
       store.get('late'),
       store.ping(),
+      store.leases?.read(['late'], 'a.1', ttl),
+      store.leases?.take('late', 'a.1', ttl),
+      store.leases?.renew('late', 'a.1', ttl),
+      store.leases?.release('late', 'a.1'),
+      store.leases?.fill('late', 'a.1', { expected: undefined, bytes: bytes('late'), ttl }),
     ]).then((settled) => attempts.push(...settled))
     for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve))
-    expect(attempts).toHaveLength(7)
+    expect(attempts).toHaveLength(12)
     for (const attempt of attempts) {
       expect(attempt.status === 'rejected' && store.judge?.(attempt.reason)).toBe('not sent')
     }
@@ -178,7 +190,14 @@ describe.each(KINDS)('node-redis $name', (kind) => {
       store.set('{tag}small', bytes('late'), { ttl, signal }),
       store.compareAndSet('{tag}small', undefined, bytes('late'), ttl, signal),
       store.compareAndSet('{tag}small', bytes('a'), bytes('late'), ttl, signal),
-      store.delete(['{tag}large1'], signal),
+      store.delete(['{tag}large1'], { signal }),
+      store.compareAndDelete('{tag}large1', large, { signal }),
+      store.leases?.fill('{tag}small', 'a.1', {
+        expected: undefined,
+        bytes: bytes('late'),
+        ttl,
+        signal,
+      }),
     ]
     const settled = Promise.allSettled(attempts)
     withdrawal.abort()

@@ -8,6 +8,7 @@ import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { remoteStoreConformance } from '../../src/testing/remote-conformance.ts'
 import { startRedis } from '../../src/testing/servers/redis.ts'
 import { until } from '../support/until.ts'
+import { redisEar } from './redis-ear.ts'
 
 const ttl = 60_000
 
@@ -26,15 +27,22 @@ for (const RESP of [2, 3] as const) {
   remoteStoreConformance({
     name: `node-redis over RESP${RESP}`,
     endlessLives: true,
+    leases: true,
+    announcements: true,
     create: async () => {
       const client = await connected(inject('redisUrl'), { RESP })
+      const ear = redisEar(inject('redisUrl'))
       return {
         store: nodeRedis(client),
         writeWithoutExpiry: async (key, value) => {
           await client.set(key, Buffer.from(value))
         },
+        listen: ear.listen,
         endsOnClose: true,
-        dispose: async () => client.destroy(),
+        dispose: async () => {
+          ear.end()
+          client.destroy()
+        },
       }
     },
     describe,

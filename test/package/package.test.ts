@@ -19,6 +19,7 @@ const LOADS: Readonly<Record<string, readonly string[]>> = {
     'ordered-binary',
     'weak-lru-cache',
   ],
+  'jetcache-ts/broadcast-channel': [],
   'jetcache-ts/testing': [],
 }
 

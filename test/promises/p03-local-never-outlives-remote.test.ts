@@ -11,6 +11,7 @@ import { faultyRemote, type StoreOperation } from '../../src/testing/faulty-remo
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 import { until } from '../support/until.ts'
 
 const KEY = 'user:1'
@@ -84,14 +85,25 @@ describe('the local copy of a value read from the remote', () => {
     expectLocalLife(cache, clock, life)
   })
 
-  it('has its life counted from the moment the question was sent', async () => {
-    const delay = () => ({ before: 100, after: 200 })
-    const { clock, remote, cache } = parts({ delay })
-    remote.plant(KEY, BYTES, 1000)
-    // The remote says 900 after 100 ms; its answer is here after 300. Sent + 900: 600 from now.
-    expect(await cache.get(KEY)).toEqual(VALUE)
-    expectLocalLife(cache, clock, 600)
-  })
+  const readers = [
+    ['a get', {}, (cache: Cache) => cache.get(KEY)],
+    ...LOAD_PATHS.map(
+      ({ leases, settings }) =>
+        [`a load ${leases}`, settings, (cache: Cache) => cache.once(KEY, neverCalled)] as const,
+    ),
+  ] as const
+
+  it.each(readers)(
+    'by %s has its life counted from the moment the question was sent',
+    async (_, settings, read) => {
+      const delay = () => ({ before: 100, after: 200 })
+      const { clock, remote, cache } = parts({ delay, settings })
+      remote.plant(KEY, BYTES, 1000)
+      // The remote says 900 after 100 ms; its answer is here after 300. Sent + 900: 600 from now.
+      expect(await read(cache)).toEqual(VALUE)
+      expectLocalLife(cache, clock, 600)
+    },
+  )
 
   it('is not made when the answer took longer than the life it tells of', async () => {
     const { remote, cache } = parts({ delay: () => ({ before: 0, after: 1000 }) })
@@ -101,29 +113,33 @@ describe('the local copy of a value read from the remote', () => {
     expect(cache.stats().localEntries).toBe(0)
   })
 
-  it('has its life counted from the first question, for one who joined it later', async () => {
-    const clock = manualClock()
-    const remote = memoryRemote({ clock })
-    let answer = () => {}
-    const held = new Promise<void>((resolve) => {
-      answer = resolve
-    })
-    const cache = createCache({
-      local: lru({ maxEntries: 10 }),
-      remote: faultyRemote(remote, {
-        gate: async (_, __, at) => (at === 'after' ? held : undefined),
-      }),
-      clock,
-      remoteTimeout: '1h',
-    })
-    remote.plant(KEY, BYTES, 1000)
-    const first = cache.get(KEY, { skipLocal: true })
-    await clock.advanceAsync(400)
-    const second = cache.get(KEY)
-    answer()
-    expect(await Promise.all([first, second])).toEqual([VALUE, VALUE])
-    expectLocalLife(cache, clock, 600)
-  })
+  it.each(readers)(
+    'has its life counted from the question of %s, for one who joined it later',
+    async (_, settings, read) => {
+      const clock = manualClock()
+      const remote = memoryRemote({ clock })
+      let answer = () => {}
+      const held = new Promise<void>((resolve) => {
+        answer = resolve
+      })
+      const cache = createCache({
+        local: lru({ maxEntries: 10 }),
+        remote: faultyRemote(remote, {
+          gate: async (_, __, at) => (at === 'after' ? held : undefined),
+        }),
+        clock,
+        remoteTimeout: '1h',
+        ...settings,
+      })
+      remote.plant(KEY, BYTES, 1000)
+      const first = read(cache)
+      await clock.advanceAsync(400)
+      const second = cache.get(KEY)
+      answer()
+      expect(await Promise.all([first, second])).toEqual([VALUE, VALUE])
+      expectLocalLife(cache, clock, 600)
+    },
+  )
 
   it('of a value without expiry lives for the local ttl, and that is counted', async () => {
     const { clock, remote, cache } = parts({ localTtl: '1m' })
@@ -176,14 +192,39 @@ describe('the local copy of a value that was loaded or set', () => {
     ['a set', (cache: Cache, ttl: Duration) => cache.set(KEY, VALUE, { ttl })],
   ] as const
 
-  it.each(writers)('by %s has its life counted from when the write was sent', async (_, write) => {
-    const delay = (operation: StoreOperation) =>
-      operation === 'get' ? undefined : { before: 100, after: 200 }
-    const { clock, remote, cache } = parts({ delay })
-    await write(cache, 1000)
-    expect(remote.peek(KEY)?.ttlLeft).toBe(800)
-    expectLocalLife(cache, clock, 700)
-    expect(remote.peek(KEY)?.ttlLeft).toBe(100)
+  describe.each(LOAD_PATHS)('$leases', ({ settings, read, fill }) => {
+    it.each(writers)(
+      'by %s has its life counted from when the write was sent',
+      async (_, write) => {
+        const delay = (operation: StoreOperation) =>
+          operation === read ? undefined : { before: 100, after: 200 }
+        const { clock, remote, cache } = parts({ delay, settings })
+        await write(cache, 1000)
+        expect(remote.peek(KEY)?.ttlLeft).toBe(800)
+        expectLocalLife(cache, clock, 700)
+        expect(remote.peek(KEY)?.ttlLeft).toBe(100)
+      },
+    )
+
+    it('lives from when the fill was sent also where nobody knows whether it took', async () => {
+      const clock = manualClock()
+      const remote = memoryRemote({ clock })
+      const lost = faultyRemote(remote, {
+        script: (operation) => (operation === fill ? 'after' : 'none'),
+        gate: async (operation) => (operation === fill ? clock.advance(150) : undefined),
+      })
+      const cache = createCache({
+        local: lru({ maxEntries: 10 }),
+        remote: lost,
+        clock,
+        jitterRatio: 0,
+        remoteTimeout: '1h',
+        ...settings,
+      })
+      await cache.once(KEY, () => VALUE, { ttl: 1000 })
+      expect(cache.stats().remoteErrors).toBe(1)
+      expectLocalLife(cache, clock, 700)
+    })
   })
 
   it.each(writers)('by %s lives for the local ttl where that is less', async (_, write) => {
@@ -197,25 +238,6 @@ describe('the local copy of a value that was loaded or set', () => {
     const { clock, cache } = parts({ localTtl: '1h' })
     await write(cache, '10s')
     expectLocalLife(cache, clock, 10_000)
-  })
-
-  it('lives from when the fill was sent also where nobody knows whether it took', async () => {
-    const clock = manualClock()
-    const remote = memoryRemote({ clock })
-    const lost = faultyRemote(remote, {
-      script: (operation) => (operation === 'compareAndSet' ? 'after' : 'none'),
-      gate: async (operation) => (operation === 'compareAndSet' ? clock.advance(150) : undefined),
-    })
-    const cache = createCache({
-      local: lru({ maxEntries: 10 }),
-      remote: lost,
-      clock,
-      jitterRatio: 0,
-      remoteTimeout: '1h',
-    })
-    await cache.once(KEY, () => VALUE, { ttl: 1000 })
-    expect(cache.stats().remoteErrors).toBe(1)
-    expectLocalLife(cache, clock, 700)
   })
 
   it('is not delayed in its end by the time its loader took', async () => {
@@ -329,7 +351,7 @@ describe('jitter', () => {
   })
 })
 
-describe('whatever is slow', () => {
+describe.each(LOAD_PATHS)('whatever is slow, $leases', ({ settings, read, fill }) => {
   it('no local copy is left when the remote’s life is over', async () => {
     const delays = fc.record({ before: fc.nat(500), after: fc.nat(500) })
     const writes = fc.record({
@@ -337,10 +359,12 @@ describe('whatever is slow', () => {
       ttl: fc.integer({ min: 1, max: 3000 }),
       readAfter: fc.nat(3000),
     })
-    const schedules = fc.record({ get: delays, set: delays, compareAndSet: delays, write: writes })
+    const slow = { get: delays, set: delays, [read]: delays, [fill]: delays }
+    const schedules = fc.record({ delay: fc.record(slow), write: writes })
     await fc.assert(
-      fc.asyncProperty(schedules, async ({ write, ...delay }) => {
+      fc.asyncProperty(schedules, async ({ write, delay }) => {
         const { clock, remote, cache, other } = parts({
+          settings,
           delay: (operation) => Reflect.get(delay, operation) as Delay | undefined,
         })
         const { ttl } = write

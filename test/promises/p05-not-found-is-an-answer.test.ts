@@ -10,6 +10,7 @@ import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader } from '../support/held-loader.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 
 const ASTERISK = Uint8Array.of(0x2a)
 
@@ -147,23 +148,30 @@ describe.each(NAMED_CELLS.filter(([, cell]) => cell.store !== 'none'))(
     })
     afterAll(() => world.end())
 
-    it('is honoured: no loader is called, and two calls are one remote read where there is a local', async () => {
-      const cache = world.open()
-      const key = world.key('honoured')
-      await world.remote?.set(key, ASTERISK, { ttl: 20_000 })
-      if (world.remote === undefined) throw new Error('this cell has a remote')
-      const reads = vi.spyOn(world.remote, 'get')
-      expect(await cache.once<unknown>(key, neverLoads)).toBeNull()
-      expect(await cache.once<unknown>(key, neverLoads)).toBeNull()
-      expect(reads).toHaveBeenCalledTimes(cell.tiers === 'both' ? 1 : 2)
-      reads.mockRestore()
-      const found = await cache.lookup(key)
-      expect(found).toMatchObject({
-        status: 'absent',
-        tier: cell.tiers === 'both' ? 'local' : 'remote',
-      })
-      expect('ttlLeft' in found && found.ttlLeft).toBeLessThanOrEqual(20_000)
-    })
+    it.each(LOAD_PATHS)(
+      'is honoured: no loader is called, and two calls are one remote read where there is a local, $leases',
+      async ({ leases, settings }) => {
+        const cache = world.open(settings)
+        const key = world.key(`honoured ${leases}`)
+        await world.remote?.set(key, ASTERISK, { ttl: 20_000 })
+        if (world.remote?.leases === undefined)
+          throw new Error('this cell has a remote with leases')
+        const reads =
+          leases === 'with leases'
+            ? vi.spyOn(world.remote.leases, 'read')
+            : vi.spyOn(world.remote, 'get')
+        expect(await cache.once<unknown>(key, neverLoads)).toBeNull()
+        expect(await cache.once<unknown>(key, neverLoads)).toBeNull()
+        expect(reads).toHaveBeenCalledTimes(cell.tiers === 'both' ? 1 : 2)
+        reads.mockRestore()
+        const found = await cache.lookup(key)
+        expect(found).toMatchObject({
+          status: 'absent',
+          tier: cell.tiers === 'both' ? 'local' : 'remote',
+        })
+        expect('ttlLeft' in found && found.ttlLeft).toBeLessThanOrEqual(20_000)
+      },
+    )
 
     it('so are empty bytes, a nil of Go', async () => {
       const cache = world.open()

@@ -17,6 +17,7 @@ import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { startRedis } from '../../src/testing/servers/redis.ts'
 import { HeldLoader } from '../support/held-loader.ts'
+import { LEASED, LOAD_PATHS, type LoadPath, UNLEASED } from '../support/load-paths.ts'
 
 const CODEC = msgpack()
 const NO_ERRORS = { remoteErrors: 0 }
@@ -32,8 +33,12 @@ interface Opened {
   readonly faults: Partial<Record<StoreOperation, Fault>>
 }
 
+interface Setup extends LoadPath {
+  readonly tiers: 'remote' | 'both'
+}
+
 function open(
-  tiers: 'remote' | 'both',
+  setup: Setup,
   faults: Opened['faults'] = {},
   more: { readonly gate?: FaultyRemoteOptions['gate']; readonly settings?: CacheSettings } = {},
 ): Opened {
@@ -47,8 +52,9 @@ function open(
     },
     gate: more.gate,
   })
-  const local = tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}
-  const cache = createCache({ ...local, remote: store, clock, jitterRatio: 0, ...more.settings })
+  const local = setup.tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}
+  const settings = { jitterRatio: 0, ...setup.settings, ...more.settings }
+  const cache = createCache({ ...local, remote: store, clock, ...settings })
   return { cache, clock, remote, asked, faults }
 }
 
@@ -66,13 +72,28 @@ function watched<T>(promise: Promise<T>): { state: 'pending' | 'resolved' | 'rej
   return watch
 }
 
-const BOTH = ['remote', 'both'] as const
-const ALL: readonly StoreOperation[] = ['get', 'getMany', 'compareAndSet', 'set', 'delete']
+const TIERS = ['remote', 'both'] as const
+const SETUPS: readonly Setup[] = TIERS.flatMap((tiers) =>
+  LOAD_PATHS.map((path): Setup => ({ tiers, ...path })),
+)
+const WITH_LOCAL = SETUPS.filter(({ tiers }) => tiers === 'both')
+const ALL: readonly StoreOperation[] = [
+  'get',
+  'getMany',
+  'compareAndSet',
+  'set',
+  'delete',
+  'lease.read',
+  'lease.take',
+  'lease.renew',
+  'lease.release',
+  'lease.fill',
+]
 const every = (fault: Fault): Opened['faults'] => Object.fromEntries(ALL.map((op) => [op, fault]))
 
-describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
+describe.each(SETUPS)('P6, a remote that never answers, tiers: $tiers, $leases', (setup) => {
   it('once loads when remoteTimeout is over, not before, and is answered by the loader', async () => {
-    const { cache, clock } = open(tiers, every('hang'))
+    const { cache, clock } = open(setup, every('hang'))
     const loader = new HeldLoader<string>()
     const call = cache.once('k', loader.load)
     await clock.advanceAsync(249)
@@ -87,7 +108,7 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
   })
 
   it('one budget serves read and fill: together they cost remoteTimeout at the most', async () => {
-    const { cache, clock } = open(tiers, every('hang'))
+    const { cache, clock } = open(setup, every('hang'))
     const startedAt = clock.monotonic()
     const call = cache.once('k', async () => 'loaded')
     const watch = watched(call)
@@ -98,28 +119,28 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
 
   it('a slow read leaves the fill what is left of the budget', async () => {
     let slow: (() => void) | undefined
-    const faults: Opened['faults'] = { compareAndSet: 'hang' }
+    const faults: Opened['faults'] = { [setup.fill]: 'hang' }
     const gate: FaultyRemoteOptions['gate'] = (operation, _keys, moment) =>
-      operation === 'get' && moment === 'after'
+      operation === setup.read && moment === 'after'
         ? new Promise((resolve) => {
             slow = resolve
           })
         : Promise.resolve()
-    const { cache, clock, asked } = open(tiers, faults, { gate })
+    const { cache, clock, asked } = open(setup, faults, { gate })
     const call = cache.once('k', async () => 'loaded')
     const watch = watched(call)
     await clock.advanceAsync(200)
     slow?.()
     await clock.advanceAsync(49)
-    expect([watch.state, asked]).toEqual(['pending', ['get', 'compareAndSet']])
+    expect([watch.state, asked]).toEqual(['pending', [setup.read, setup.fill]])
     await clock.advanceAsync(1)
     expect(watch.state).toBe('resolved')
     expect(await call).toBe('loaded')
-    if (tiers === 'both') expect(cache.peek('k')).toBe('loaded')
+    if (setup.tiers === 'both') expect(cache.peek('k')).toBe('loaded')
   })
 
   it('the time a loader takes is not taken from the budget', async () => {
-    const { cache, clock, remote } = open(tiers)
+    const { cache, clock, remote } = open(setup)
     const loader = new HeldLoader<string>()
     const call = cache.once('k', loader.load)
     const run = await loader.run(0)
@@ -131,7 +152,7 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
   })
 
   it.each(['set', 'delete'] as const)('%s rejects when remoteTimeout is over', async (change) => {
-    const { cache, clock } = open(tiers, every('hang'))
+    const { cache, clock } = open(setup, every('hang'))
     const call = change === 'set' ? cache.set('k', 1) : cache.delete('k')
     const watch = watched(call)
     await clock.advanceAsync(249)
@@ -141,7 +162,7 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
   })
 
   it('nothing waits longer than one remoteTimeout for an abandoned load’s fill', async () => {
-    const { cache, clock } = open(tiers, { compareAndSet: 'hang' })
+    const { cache, clock } = open(setup, { [setup.fill]: 'hang' })
     const leaving = new AbortController()
     const left = cache.once('k', async () => 'abandoned', { signal: leaving.signal })
     await clock.advanceAsync(10)
@@ -157,7 +178,7 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
   })
 
   it('no timer is left behind', async () => {
-    const { cache, clock } = open(tiers, every('hang'))
+    const { cache, clock } = open(setup, every('hang'))
     const calls = [cache.once('a', async () => 1), cache.get('b')]
     await clock.advanceAsync(250)
     expect(await Promise.all(calls)).toEqual([1, undefined])
@@ -165,15 +186,15 @@ describe.each(BOTH)('P6, a remote that never answers, tiers: %s', (tiers) => {
   })
 })
 
-describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) => {
+describe.each(SETUPS)('P6, a remote that rejects everything, tiers: $tiers, $leases', (setup) => {
   it('once is answered by the loader at once; no time has to pass', async () => {
-    const { cache } = open(tiers, every('before'))
+    const { cache } = open(setup, every('before'))
     expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
     expect(cache.stats()).toMatchObject({ query: 1, queryFail: 0 })
   })
 
   it('errors have a counter of their own and are not misses', async () => {
-    const { cache } = open(tiers, every('before'))
+    const { cache } = open(setup, every('before'))
     await cache.once('a', async () => 1)
     await cache.get('b')
     await cache.set('c', 1).catch(() => undefined)
@@ -186,15 +207,15 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
       remoteMiss: 0,
       remoteHit: 0,
       hit: 0,
-      localMiss: tiers === 'both' ? 2 : 0,
+      localMiss: setup.tiers === 'both' ? 2 : 0,
     })
   })
 
   it('get gives undefined, exists false, lookup the error, getOrThrow throws it', async () => {
-    const { cache } = open(tiers, every('before'))
+    const { cache } = open(setup, every('before'))
     expect(await cache.get('k')).toBeUndefined()
     expect(await cache.exists('k')).toBe(false)
-    const { cache: second } = open(tiers, every('before'))
+    const { cache: second } = open(setup, every('before'))
     const found = await second.lookup('k')
     expect(found).toMatchObject({
       status: 'error',
@@ -214,7 +235,7 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
   ] as const)(
     '%s (failed %s it took) rejects and leaves local without the key',
     async (change, fault) => {
-      const { cache, faults } = open(tiers)
+      const { cache, faults } = open(setup)
       await cache.set('k', 'old')
       faults[change] = fault
       const call = change === 'set' ? cache.set('k', 'new') : cache.delete('k')
@@ -225,7 +246,7 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
         message: expect.stringContaining('injected'),
       })
       expect(cache.peek('k')).toBeUndefined()
-      if (tiers === 'both') expect(cache.stats().localEntries).toBe(0)
+      if (setup.tiers === 'both') expect(cache.stats().localEntries).toBe(0)
     },
   )
 
@@ -243,9 +264,10 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
       set: fail,
       delete: fail,
       ping: fail,
+      leases: { read: fail, take: fail, renew: fail, release: fail, fill: fail },
     })
-    const local = tiers === 'both' ? { local: lru({ maxEntries: 10 }) } : {}
-    const cache = createCache({ ...local, remote: store, clock: manualClock() })
+    const local = setup.tiers === 'both' ? { local: lru({ maxEntries: 10 }) } : {}
+    const cache = createCache({ ...local, remote: store, clock: manualClock(), ...setup.settings })
     expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
     for (const call of [cache.set('k', 1), cache.delete('k')]) {
       await expect(call).rejects.toMatchObject({ code: 'CACHE_REMOTE', cause: thrown })
@@ -254,7 +276,7 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
   })
 
   it('it is asked again by the next call, and works when it is back', async () => {
-    const { cache, faults, remote } = open(tiers, every('before'))
+    const { cache, faults, remote } = open(setup, every('before'))
     expect(await cache.once('k', async () => 1)).toBe(1)
     for (const operation of ALL) delete faults[operation]
     cache.clearLocal()
@@ -263,9 +285,9 @@ describe.each(BOTH)('P6, a remote that rejects everything, tiers: %s', (tiers) =
   })
 })
 
-describe('P6, the local tier during an outage', () => {
+describe.each(WITH_LOCAL)('P6, the local tier during an outage, $leases', (setup) => {
   it('is filled by a load whose remote could not be asked, and answers the next call', async () => {
-    const { cache, clock, asked } = open('both', every('hang'))
+    const { cache, clock, asked } = open(setup, every('hang'))
     const first = cache.once('k', async () => 'loaded')
     await clock.advanceAsync(250)
     expect(await first).toBe('loaded')
@@ -275,7 +297,7 @@ describe('P6, the local tier during an outage', () => {
   })
 
   it('hits are answered without a look at the remote', async () => {
-    const { cache, faults, asked, clock } = open('both')
+    const { cache, faults, asked, clock } = open(setup)
     await cache.once('k', async () => 'value')
     Object.assign(faults, every('hang'))
     asked.length = 0
@@ -288,7 +310,7 @@ describe('P6, the local tier during an outage', () => {
   it.each(['before', 'after', 'hang'] as const)(
     'is filled when nobody knows whether the remote took the fill (%s)',
     async (fault) => {
-      const { cache, clock, remote } = open('both', { compareAndSet: fault })
+      const { cache, clock, remote } = open(setup, { [setup.fill]: fault })
       const call = cache.once('k', async () => 'loaded')
       await clock.advanceAsync(250)
       expect(await call).toBe('loaded')
@@ -299,7 +321,7 @@ describe('P6, the local tier during an outage', () => {
   )
 
   it('a fill that hung is counted into the life of the local copy', async () => {
-    const { cache, clock } = open('both', { compareAndSet: 'hang' }, { settings: { ttl: '10s' } })
+    const { cache, clock } = open(setup, { [setup.fill]: 'hang' }, { settings: { ttl: '10s' } })
     const call = cache.once('k', async () => 'loaded')
     await clock.advanceAsync(250)
     await call
@@ -307,7 +329,7 @@ describe('P6, the local tier during an outage', () => {
   })
 
   it('keeps nothing of a load that a failing change overlapped', async () => {
-    const { cache } = open('both', { delete: 'before' })
+    const { cache } = open(setup, { delete: 'before' })
     const loader = new HeldLoader<string>()
     const call = cache.once('k', loader.load)
     const run = await loader.run(0)
@@ -318,7 +340,7 @@ describe('P6, the local tier during an outage', () => {
   })
 })
 
-describe('P6, a Redis that is frozen and comes back', () => {
+describe.each(LOAD_PATHS)('P6, a Redis that is frozen and comes back, $leases', ({ settings }) => {
   it('costs a read its load, a change its error, and is used again at once', async () => {
     const server = await startRedis()
     const client = createClient({ url: server.url })
@@ -326,7 +348,15 @@ describe('P6, a Redis that is frozen and comes back', () => {
     try {
       await client.connect()
       const remote = nodeRedis(client)
-      const cache = createCache({ local: lru({ maxEntries: 10 }), remote, remoteTimeout: 300 })
+      const cache = createCache({
+        local: lru({ maxEntries: 10 }),
+        remote,
+        remoteTimeout: 300,
+        ...settings,
+      })
+      // The server knows the script: sent a second time, with its source, the repair would come later
+      // than what is set after it, and undo that too.
+      await cache.delete('k')
       await cache.set('k', 'before')
       cache.clearLocal()
       process.kill(server.pid, 'SIGSTOP')
@@ -349,7 +379,7 @@ describe('P6, a Redis that is frozen and comes back', () => {
   })
 })
 
-describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
+describe.each(SETUPS)('P6, the breaker, tiers: $tiers, $leases', (setup) => {
   /** Three failures in a row. */
   async function openBreaker(opened: Opened, fault: Fault): Promise<void> {
     for (const operation of [...ALL, 'ping'] as const) opened.faults[operation] = fault
@@ -368,7 +398,7 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   it.each(['hang', 'before'] as const)(
     'opens when the remote does: %s; once then costs the load, and no call sends anything',
     async (fault) => {
-      const opened = open(tiers)
+      const opened = open(setup)
       const { cache, asked } = opened
       await openBreaker(opened, fault)
       expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
@@ -379,12 +409,12 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
       }
       expect(asked).toEqual([])
       expect(cache.stats().remoteSkipped).toBe(5)
-      if (tiers === 'both') expect(cache.peek('k')).toBeUndefined()
+      if (setup.tiers === 'both') expect(cache.peek('k')).toBeUndefined()
     },
   )
 
   it('local hits go on as if nothing was', async () => {
-    const opened = open('both')
+    const opened = open({ ...setup, tiers: 'both' })
     const { cache } = opened
     await cache.set('k', 'value')
     await openBreaker(opened, 'hang')
@@ -392,7 +422,7 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 
   it('asks by itself whether the remote is back, and closes when it is', async () => {
-    const opened = open(tiers)
+    const opened = open(setup)
     const { cache, clock, asked, faults, remote } = opened
     await openBreaker(opened, 'hang')
     await clock.advanceAsync(500)
@@ -409,7 +439,7 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 
   it('is on trial after that: one failure opens it again, one success ends the trial', async () => {
-    const opened = open(tiers)
+    const opened = open(setup)
     const { cache, clock, faults } = opened
     await openBreaker(opened, 'before')
     delete faults.ping
@@ -425,7 +455,7 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 
   it('opens when half of the last calls fail, though never three in a row', async () => {
-    const opened = open(tiers)
+    const opened = open(setup)
     const { cache, faults } = opened
     for (let call = 0; call < 40 && cache.stats().breaker === 'closed'; call++) {
       if (call % 2 === 0) faults.get = 'before'
@@ -436,14 +466,28 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 
   it('leaves no timer behind when the cache closes while it is open', async () => {
-    const opened = open(tiers)
+    const opened = open(setup)
     await openBreaker(opened, 'hang')
     await opened.cache.close()
     expect(opened.clock.pendingTimers).toBe(0)
   })
 
+  it('a load under way sends nothing either while it is open, and is answered', async () => {
+    const opened = open(setup)
+    const { cache, clock, asked } = opened
+    const loader = new HeldLoader<string>()
+    const call = cache.once('k', loader.load)
+    const run = await loader.run(0)
+    await openBreaker(opened, 'before')
+    await clock.advanceAsync(10_000)
+    run.resolve('loaded')
+    expect(await call).toBe('loaded')
+    expect(new Set(asked)).toEqual(new Set(['ping']))
+    if (setup.tiers === 'both') expect(cache.peek('k')).toBe('loaded')
+  })
+
   it('a load that a hanging change has overlapped answers without waiting for that change', async () => {
-    const { cache, faults, clock } = open(tiers)
+    const { cache, faults, clock } = open(setup)
     const loader = new HeldLoader<string>()
     const loaded = cache.once('k', loader.load)
     const run = await loader.run(0)
@@ -456,7 +500,7 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 
   it('refuses calls beyond 10,000 under way instead of piling them up', async () => {
-    const { cache, clock } = open(tiers, { getMany: 'hang' })
+    const { cache, clock } = open(setup, { getMany: 'hang' })
     const calls = Array.from({ length: 10_010 }, (_, i) => cache.get(`k${i}`))
     await clock.advanceAsync(0)
     // Requests of 256 keys are sent, or not sent, as a whole.
@@ -468,10 +512,10 @@ describe.each(BOTH)('P6, the breaker, tiers: %s', (tiers) => {
   })
 })
 
-describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
+describe.each(SETUPS)('P6, what an outage left behind, tiers: $tiers, $leases', (setup) => {
   /** The remote fails `change` with `fault`, while it holds an old value. */
   async function failed(change: 'set' | 'delete', fault: Fault): Promise<Opened> {
-    const opened = open(tiers)
+    const opened = open(setup)
     const { cache, faults, clock } = opened
     await cache.set('k', 'old')
     for (const operation of ALL) faults[operation] = fault
@@ -532,7 +576,7 @@ describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
   })
 
   it('a change that was certainly not sent is repaired once', async () => {
-    const opened = open(tiers)
+    const opened = open(setup)
     const { cache, clock, faults, remote, asked } = opened
     await cache.set('k', 'old')
     for (const operation of [...ALL, 'ping'] as const) faults[operation] = 'before'
@@ -548,23 +592,13 @@ describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
   })
 
   it('a set only if absent, with unknown outcome, is left alone', async () => {
-    const { cache, faults, remote } = open(tiers)
+    const { cache, faults, remote } = open(setup)
     faults.set = 'after'
     await expect(cache.set('k', 'v', { when: 'absent' })).rejects.toMatchObject({
       outcome: 'unknown',
     })
     expect(cache.stats().recoveryPending).toBe(0)
     expect(remote.peek('k')).toBeDefined()
-  })
-
-  it('a fill with unknown outcome is repaired as well', async () => {
-    const { cache, clock, faults, remote } = open(tiers)
-    faults.compareAndSet = 'after'
-    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
-    expect(cache.stats().recoveryPending).toBe(1)
-    expect(remote.peek('k')).toBeDefined()
-    await clock.advanceAsync(500)
-    expect(remote.peek('k')).toBeUndefined()
   })
 
   it('a repair that fails is tried again', async () => {
@@ -579,7 +613,7 @@ describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
   })
 
   it('thousands of keys are repaired by few commands, and a repair that fails goes on later', async () => {
-    const { cache, clock, faults, asked } = open(tiers)
+    const { cache, clock, faults, asked } = open(setup)
     for (const operation of [...ALL, 'ping'] as const) faults[operation] = 'before'
     const calls = Array.from({ length: 3000 }, (_, i) => cache.delete(`k${i}`).catch(() => 'no'))
     await Promise.all(calls)
@@ -592,5 +626,60 @@ describe.each(BOTH)('P6, what an outage left behind, tiers: %s', (tiers) => {
     expect(asked.filter((operation) => operation === 'delete').length).toBe(12)
     await clock.advanceAsync(5000)
     expect(cache.stats().recoveryPending).toBe(0)
+  })
+})
+
+describe.each(TIERS)('P6, a fill with unknown outcome, tiers: %s', (tiers) => {
+  it('is repaired like a change where the store has no leases', async () => {
+    const { cache, clock, faults, remote } = open({ ...UNLEASED, tiers })
+    faults.compareAndSet = 'after'
+    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+    expect(cache.stats().recoveryPending).toBe(1)
+    expect(remote.peek('k')).toBeDefined()
+    await clock.advanceAsync(500)
+    expect(remote.peek('k')).toBeUndefined()
+  })
+
+  it('is left as it is where it ran under a lease: its key is read at once, and never deleted', async () => {
+    const { cache, clock, faults, asked, remote } = open({ ...LEASED, tiers })
+    faults['lease.fill'] = 'after'
+    expect(await cache.once('k', async () => 'loaded')).toBe('loaded')
+    expect(cache.stats()).toMatchObject({ remoteErrors: 1, recoveryPending: 0 })
+    expect(await cache.get('k', { skipLocal: true })).toBe('loaded')
+    await clock.advanceAsync(60_000)
+    expect(asked).not.toContain('delete')
+    expect(remote.peek('k')).toBeDefined()
+  })
+
+  it('gives its lease back, so that nobody waits for what will not come', async () => {
+    const { cache, clock, faults, asked, remote } = open({ ...LEASED, tiers })
+    faults['lease.fill'] = 'hang'
+    const call = cache.once('k', async () => 'loaded')
+    await clock.advanceAsync(250)
+    expect(await call).toBe('loaded')
+    expect(asked).toEqual(['lease.read', 'lease.fill', 'lease.release'])
+    expect(await remote.leases.take('k', 'another.1', 1000)).toBeUndefined()
+  })
+
+  it('stores nothing under a lease if it comes after another process has deleted the key', async () => {
+    let arrive = () => {}
+    const late = new Promise<void>((resolve) => {
+      arrive = resolve
+    })
+    const gate: FaultyRemoteOptions['gate'] = async (operation, _keys, moment) => {
+      if (operation === 'lease.fill' && moment === 'before') await late
+    }
+    // Nor is it given back: only the deletion has ended it.
+    const opened = open({ ...LEASED, tiers }, { 'lease.release': 'hang' }, { gate })
+    const { cache, clock, asked, remote } = opened
+    const call = cache.once('k', async () => 'old')
+    await clock.advanceAsync(250)
+    expect(await call).toBe('old')
+    await remote.delete(['k'])
+    arrive()
+    await clock.advanceAsync(0)
+    expect(asked).toContain('lease.fill')
+    expect(remote.peek('k')).toBeUndefined()
+    expect(await cache.get('k', { skipLocal: true })).toBeUndefined()
   })
 })

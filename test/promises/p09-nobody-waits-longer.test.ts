@@ -10,6 +10,7 @@ import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 
 function listenersOf(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length
@@ -148,69 +149,75 @@ function open(settings: CacheSettings = {}, hang: readonly StoreOperation[] = []
   return { cache, clock, remote, asked }
 }
 
-describe('P9, leaving while the remote is asked', () => {
-  it('the last caller leaving during the remote read is told at once, and no loader starts', async () => {
-    const { cache, clock } = open({ remoteTimeout: '1s' }, ['get'])
-    const loader = new HeldLoader<string>()
-    const leaving = new AbortController()
-    const call = cache.once('k', loader.load, { signal: leaving.signal })
-    await clock.advanceAsync(500)
-    leaving.abort('gone')
-    await expect(call).rejects.toBe('gone')
-    await clock.advanceAsync(10_000)
-    expect(loader.runs).toHaveLength(0)
-    expect(cache.stats()).toMatchObject({ query: 0, queryFail: 0 })
-    expect(clock.pendingTimers).toBe(0)
-  })
-
-  it('one who asks after the last has left during the remote read is answered', async () => {
-    const { cache, clock } = open({ remoteTimeout: '1s' }, ['get'])
-    const loader = new HeldLoader<string>()
-    const leaving = new AbortController()
-    const call = cache.once('k', loader.load, { signal: leaving.signal })
-    await clock.advanceAsync(500)
-    leaving.abort('gone')
-    await expect(call).rejects.toBe('gone')
-    const next = cache.once('k', loader.load)
-    await clock.advanceAsync(1000)
-    const run = await loader.run(0)
-    run.resolve('answer')
-    expect(await next).toBe('answer')
-    expect(loader.runs).toHaveLength(1)
-  })
-
-  it('a caller leaving during the fill is told at once', async () => {
-    const { cache, clock } = open({ remoteTimeout: '1s' }, ['compareAndSet'])
-    const leaving = new AbortController()
-    const call = cache.once('k', () => 'value', { signal: leaving.signal })
-    await clock.advanceAsync(500)
-    leaving.abort('gone')
-    await expect(call).rejects.toBe('gone')
-    await clock.advanceAsync(10_000)
-    expect(cache.peek('k')).toBeUndefined()
-  })
-})
-
-describe('P9, a load that its last caller has left', () => {
-  it('stores nothing either if its fill was waiting for its turn', async () => {
-    const { cache, clock, asked } = open({ remoteTimeout: '1s' }, ['compareAndSet'])
-    for (const value of ['first', 'second']) {
+describe.each(LOAD_PATHS)(
+  'P9, leaving while the remote is asked, $leases',
+  ({ settings, ...path }) => {
+    it('the last caller leaving during the remote read is told at once, and no loader starts', async () => {
+      const { cache, clock } = open({ remoteTimeout: '1s', ...settings }, [path.read])
+      const loader = new HeldLoader<string>()
       const leaving = new AbortController()
-      const call = cache.once('k', () => value, { signal: leaving.signal })
-      await clock.advanceAsync(10)
+      const call = cache.once('k', loader.load, { signal: leaving.signal })
+      await clock.advanceAsync(500)
       leaving.abort('gone')
       await expect(call).rejects.toBe('gone')
-    }
-    await clock.advanceAsync(10_000)
-    // The first was on its way before its caller left; the second never was.
-    expect(asked.filter((operation) => operation === 'compareAndSet')).toHaveLength(1)
-    expect(cache.peek('k')).toBeUndefined()
-  })
-})
+      await clock.advanceAsync(10_000)
+      expect(loader.runs).toHaveLength(0)
+      expect(cache.stats()).toMatchObject({ query: 0, queryFail: 0 })
+      expect(clock.pendingTimers).toBe(0)
+    })
 
-describe('P9, loadTimeout', () => {
+    it('one who asks after the last has left during the remote read is answered', async () => {
+      const { cache, clock } = open({ remoteTimeout: '1s', ...settings }, [path.read])
+      const loader = new HeldLoader<string>()
+      const leaving = new AbortController()
+      const call = cache.once('k', loader.load, { signal: leaving.signal })
+      await clock.advanceAsync(500)
+      leaving.abort('gone')
+      await expect(call).rejects.toBe('gone')
+      const next = cache.once('k', loader.load)
+      await clock.advanceAsync(1000)
+      const run = await loader.run(0)
+      run.resolve('answer')
+      expect(await next).toBe('answer')
+      expect(loader.runs).toHaveLength(1)
+    })
+
+    it('a caller leaving during the fill is told at once', async () => {
+      const { cache, clock } = open({ remoteTimeout: '1s', ...settings }, [path.fill])
+      const leaving = new AbortController()
+      const call = cache.once('k', () => 'value', { signal: leaving.signal })
+      await clock.advanceAsync(500)
+      leaving.abort('gone')
+      await expect(call).rejects.toBe('gone')
+      await clock.advanceAsync(10_000)
+      expect(cache.peek('k')).toBeUndefined()
+    })
+  },
+)
+
+describe.each(LOAD_PATHS)(
+  'P9, a load that its last caller has left, $leases',
+  ({ settings, fill }) => {
+    it('stores nothing either if its fill was waiting for its turn', async () => {
+      const { cache, clock, asked } = open({ remoteTimeout: '1s', ...settings }, [fill])
+      for (const value of ['first', 'second']) {
+        const leaving = new AbortController()
+        const call = cache.once('k', () => value, { signal: leaving.signal })
+        await clock.advanceAsync(10)
+        leaving.abort('gone')
+        await expect(call).rejects.toBe('gone')
+      }
+      await clock.advanceAsync(10_000)
+      // The first was on its way before its caller left; the second never was.
+      expect(asked.filter((operation) => operation === fill)).toHaveLength(1)
+      expect(cache.peek('k')).toBeUndefined()
+    })
+  },
+)
+
+describe.each(LOAD_PATHS)('P9, loadTimeout, $leases', ({ settings, read, fill }) => {
   it('rejects every caller with CacheLoadTimeoutError when it is over, not before', async () => {
-    const { cache, clock } = open({ loadTimeout: '2s' })
+    const { cache, clock } = open({ loadTimeout: '2s', ...settings })
     const loader = new HeldLoader<string>()
     let settled = 0
     const calls = Array.from({ length: 50 }, () => cache.once('k', loader.load))
@@ -226,7 +233,7 @@ describe('P9, loadTimeout', () => {
   })
 
   it('aborts the loader’s signal with the same error', async () => {
-    const { cache, clock } = open({ loadTimeout: '2s' })
+    const { cache, clock } = open({ loadTimeout: '2s', ...settings })
     const loader = new HeldLoader<string>()
     const call = cache.once('k', loader.load)
     call.catch(() => undefined)
@@ -238,7 +245,7 @@ describe('P9, loadTimeout', () => {
   })
 
   it('is not cut short by a loader that rejects because of its signal', async () => {
-    const { cache, clock } = open({ loadTimeout: '2s' })
+    const { cache, clock } = open({ loadTimeout: '2s', ...settings })
     const call = cache.once(
       'k',
       ({ signal }) =>
@@ -252,7 +259,7 @@ describe('P9, loadTimeout', () => {
   })
 
   it('lets the next caller load again; the late result is stored in no tier', async () => {
-    const { cache, clock, remote, asked } = open({ loadTimeout: '2s' })
+    const { cache, clock, remote, asked } = open({ loadTimeout: '2s', ...settings })
     const loader = new HeldLoader<string>()
     const timedOut = cache.once('k', loader.load)
     timedOut.catch(() => undefined)
@@ -262,7 +269,7 @@ describe('P9, loadTimeout', () => {
     late.resolve('late')
     await reactions()
     expect([cache.peek('k'), remote.size]).toEqual([undefined, 0])
-    expect(asked).not.toContain('compareAndSet')
+    expect(asked).not.toContain(fill)
     const next = cache.once('k', loader.load)
     const renewed = await loader.run(1)
     renewed.resolve('again')
@@ -271,7 +278,7 @@ describe('P9, loadTimeout', () => {
   })
 
   it('is counted from the start of the loader, not of the call', async () => {
-    const { cache, clock } = open({ loadTimeout: '2s', remoteTimeout: '1s' }, ['get'])
+    const { cache, clock } = open({ loadTimeout: '2s', remoteTimeout: '1s', ...settings }, [read])
     const loader = new HeldLoader<string>()
     const call = cache.once('k', loader.load)
     await clock.advanceAsync(1000)
@@ -282,7 +289,7 @@ describe('P9, loadTimeout', () => {
   })
 
   it('of a call counts in place of the cache’s, and beyond 2^31 ms', async () => {
-    const { cache, clock } = open({ loadTimeout: '2s' })
+    const { cache, clock } = open({ loadTimeout: '2s', ...settings })
     const loader = new HeldLoader<string>()
     const short = cache.once('short', loader.load, { loadTimeout: 10 })
     short.catch(() => undefined)
@@ -290,14 +297,15 @@ describe('P9, loadTimeout', () => {
     await loader.run(1)
     await clock.advanceAsync(10)
     await expect(short).rejects.toBeInstanceOf(CacheLoadTimeoutError)
-    await clock.advanceAsync(2 ** 31 + 1000)
+    // At once: a lease is renewed each second, two million times.
+    clock.advance(2 ** 31 + 1000)
     const run = loader.runs.find(({ context }) => context.key === 'long')
     run?.resolve('patience')
     expect(await long).toBe('patience')
   })
 
   it('leaves no timer behind once a loader has settled', async () => {
-    const { cache, clock } = open()
+    const { cache, clock } = open(settings)
     await cache.once('value', () => 1)
     await expect(
       cache.once('error', () => {
@@ -312,7 +320,7 @@ describe('P9, loadTimeout', () => {
     const note = (reason: unknown) => unhandled.push(reason)
     process.on('unhandledRejection', note)
     try {
-      const { cache, clock } = open({ loadTimeout: '2s' })
+      const { cache, clock } = open({ loadTimeout: '2s', ...settings })
       const loader = new HeldLoader<string>()
       const call = cache.once('k', loader.load)
       call.catch(() => undefined)

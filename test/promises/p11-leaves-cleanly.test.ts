@@ -9,12 +9,14 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { CacheClosedError } from '../../src/model/errors.ts'
+import type { CacheSettings } from '../../src/options/options.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import { faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { manualClock } from '../../src/testing/manual-clock.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -125,7 +127,7 @@ describe.each(NAMED_CELLS)('P11, close: %s', (_, cell) => {
 })
 
 describe('P11, the bound of close', () => {
-  function open(hang: readonly StoreOperation[] = []) {
+  function open(hang: readonly StoreOperation[] = [], settings: CacheSettings = {}) {
     const clock = manualClock()
     const remote = memoryRemote({ clock })
     remote.open()
@@ -139,29 +141,45 @@ describe('P11, the bound of close', () => {
     const engine = lru({ maxEntries: 10 })
     const localStore = engine.create()
     const local = { ...engine, create: () => localStore }
-    const cache = createCache({ local, remote: store, clock, jitterRatio: 0, remoteTimeout: '1m' })
+    const common = { clock, jitterRatio: 0, remoteTimeout: '1m', ...settings } as const
+    const cache = createCache({ local, remote: store, ...common })
     return { clock, remote, asked, localStore, cache }
   }
 
-  it.each([
+  const bounds = [
     ['5 s', undefined, 5000],
     ['its timeout', { timeout: '70ms' } as const, 70],
-  ])('a load that hangs keeps it for %s, and then stores nothing', async (_, options, bound) => {
-    const { cache, clock, remote, asked, localStore } = open()
-    const loader = new HeldLoader<string>()
-    const call = cache.once('k', loader.load)
-    const run = await loader.run(0)
-    let closed = false
-    void cache.close(options).then(() => {
-      closed = true
-    })
-    await clock.advanceAsync(bound - 1)
-    expect(closed).toBe(false)
-    await clock.advanceAsync(1)
-    expect(closed).toBe(true)
-    run.resolve('late')
-    expect(await call).toBe('late')
-    expect([localStore.size, remote.size, asked]).toEqual([0, 0, ['get']])
+  ] as const
+
+  describe.each(LOAD_PATHS)('$leases', ({ leases, settings, read }) => {
+    const ended = leases === 'with leases' ? [read, 'lease.release'] : [read]
+
+    it.each(bounds)(
+      'a load that hangs keeps it for %s, and then stores nothing',
+      async (_, options, bound) => {
+        const { cache, clock, remote, asked, localStore } = open([], settings)
+        const loader = new HeldLoader<string>()
+        const call = cache.once('k', loader.load)
+        const run = await loader.run(0)
+        let closed = false
+        void cache.close(options).then(() => {
+          closed = true
+        })
+        await clock.advanceAsync(bound - 1)
+        expect(closed).toBe(false)
+        await clock.advanceAsync(1)
+        expect(closed).toBe(true)
+        const before = asked.filter((operation) => operation !== 'lease.renew')
+        asked.length = 0
+        await clock.advanceAsync(10_000)
+        run.resolve('late')
+        expect(await call).toBe('late')
+        expect([localStore.size, remote.size]).toEqual([0, 0])
+        // Nothing is sent any more, no renewal either.
+        expect([before, asked]).toEqual([ended, []])
+        expect(clock.pendingTimers).toBe(0)
+      },
+    )
   })
 
   it('a remote value that arrives after it is not promoted', async () => {
@@ -185,6 +203,27 @@ describe('P11, the bound of close', () => {
     await clock.advanceAsync(60_000)
     await Promise.all([deleting, setting])
     expect(asked).toEqual(['delete'])
+  })
+
+  it('is not kept longer by a lease that cannot be given back', async () => {
+    const { cache, clock } = open(['lease.release'])
+    await cache.once('k', () => Promise.reject(new Error('no'))).catch(() => undefined)
+    let closed = false
+    void cache.close({ timeout: 10 }).then(() => {
+      closed = true
+    })
+    await clock.advanceAsync(9)
+    expect(closed).toBe(false)
+    await clock.advanceAsync(1)
+    expect(closed).toBe(true)
+  })
+
+  it('leaves no lease of a failed load behind', async () => {
+    const { cache, remote, asked } = open()
+    await cache.once('k', () => Promise.reject(new Error('no'))).catch(() => undefined)
+    await cache.close()
+    expect(asked).toEqual(['lease.read', 'lease.release'])
+    expect(await remote.leases.take('k', 'another.1', 1000)).toBeUndefined()
   })
 
   it('takes no longer than what is under way, and leaves no timer', async () => {

@@ -5,6 +5,7 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { isCacheError } from '../../src/model/errors.ts'
+import { memoryBus } from '../../src/testing/memory-bus.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 
@@ -79,8 +80,18 @@ describe.each(TAKING_A_KEY)('%s', (method, rest, how) => {
     ['a lone surrogate', 'user:\ud83d', TypeError, /key .* lone surrogate/],
     ['65,536 bytes', 'x'.repeat(65_536), RangeError, /at most 65535 bytes .* has 65536/],
     ['65,537 bytes in fewer characters', `${'€'.repeat(21_845)}é`, RangeError, /has 65537/],
-    ['the suffix of a refresh lock', 'user_#RL#', RangeError, /must not end in _#RL# or _#LS#/],
-    ['the suffix of a lease', 'user_#LS#', RangeError, /must not end in _#RL# or _#LS#/],
+    [
+      'the suffix of a refresh lock',
+      'user_#RL#',
+      RangeError,
+      /must not end in _#RL# nor begin with _#JL#/,
+    ],
+    [
+      'the prefix of a lease',
+      '_#JL#{user}',
+      RangeError,
+      /must not end in _#RL# nor begin with _#JL#/,
+    ],
   ]
 
   it.each(refused)('refuses %s', async (_, key, kind, message) => {
@@ -106,7 +117,9 @@ interface Place {
 }
 
 const local = lru({ maxEntries: 10 })
+const bus = memoryBus()
 const make = (options: object) => Reflect.apply(createCache, undefined, [{ local, ...options }])
+const madeAndClosed = (options: object) => (make(options) as Cache).close()
 const at = (name: string, option: string, use: Place['use']): Place => ({
   name,
   option,
@@ -125,6 +138,16 @@ const PLACES: readonly Place[] = [
   built('createCache notFound.ttl', 'notFound.ttl', (ttl) => make({ notFound: { ttl } })),
   built('createCache remoteTimeout', 'remoteTimeout', (remoteTimeout) => make({ remoteTimeout })),
   built('createCache loadTimeout', 'loadTimeout', (loadTimeout) => make({ loadTimeout })),
+  built('createCache lease.maxWait', 'lease.maxWait', (maxWait) => make({ lease: { maxWait } })),
+  built('createCache sync.foreignWindow', 'sync.foreignWindow', (foreignWindow) =>
+    madeAndClosed({ sync: { bus, foreignWindow } }),
+  ),
+  built('createCache sync.unarmedTtl', 'sync.unarmedTtl', (unarmedTtl) =>
+    madeAndClosed({ sync: { bus, unarmedTtl } }),
+  ),
+  built('createCache sync.unarmedServe', 'sync.unarmedServe', (unarmedServe) =>
+    madeAndClosed({ sync: { bus, unarmedServe } }),
+  ),
   built('lru ttl', 'ttl', (ttl) => Reflect.apply(lru, undefined, [{ maxEntries: 10, ttl }])),
   at('once ttl', 'ttl', (ttl) => call(open(), 'once', 'k', load, { ttl })),
   at('once ttl(value)', 'ttl', (ttl) => call(open(), 'once', 'k', load, { ttl: () => ttl })),
@@ -361,6 +384,54 @@ describe('createCache', () => {
       TypeError,
       /options of notFound must be an object, but are null/,
     ],
+    [
+      'lease: true',
+      () => make({ lease: true }),
+      TypeError,
+      /options of lease must be an object, but are true/,
+    ],
+    [
+      'a lease with a ttl',
+      () => make({ lease: { ttl: 5 } }),
+      TypeError,
+      /lease has no option "ttl"\. There is: maxWait/,
+    ],
+    [
+      'sync without a bus',
+      () => make({ sync: {} }),
+      TypeError,
+      /sync\.bus must be an invalidation bus, but is undefined\. Make one/,
+    ],
+    [
+      'a client of Redis as bus',
+      () => make({ sync: { bus: {} } }),
+      TypeError,
+      /sync\.bus must be an invalidation bus, but is an object/,
+    ],
+    [
+      'sync that is a bus',
+      () => make({ sync: bus }),
+      TypeError,
+      /sync has no option ".+"\. There is: bus/,
+    ],
+    [
+      'sync with an option that does not exist',
+      () => make({ sync: { bus, channel: 'news' } }),
+      TypeError,
+      /sync has no option "channel"\. There is: bus/,
+    ],
+    [
+      'an empty sync.sourceId',
+      () => make({ sync: { bus, sourceId: '' } }),
+      TypeError,
+      /sync\.sourceId must be a string/,
+    ],
+    [
+      'sync.publishFills that is a word',
+      () => make({ sync: { bus, publishFills: 'yes' } }),
+      TypeError,
+      /sync\.publishFills must be true or false, but is "yes"/,
+    ],
     ['an empty name', () => make({ name: '' }), TypeError, /name must be a string/],
     [
       'a clock that is Date',
@@ -390,6 +461,8 @@ describe('createCache', () => {
       notFound: { error: undefined, ttl: undefined, jitterRatio: undefined },
       remoteTimeout: undefined,
       loadTimeout: undefined,
+      lease: undefined,
+      sync: undefined,
       clock: undefined,
       remote: undefined,
     }) as Cache

@@ -13,6 +13,7 @@ import { faultyRemote } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 import { jsonValues, msgpackValues } from '../unit/codec/arbitrary.ts'
 
 const KEY = 'user:1'
@@ -60,9 +61,11 @@ const heldIn = (remote: MemoryRemote, key = KEY) => {
   return read === undefined ? undefined : Buffer.from(read.bytes)
 }
 
-describe('bytes that the codec cannot read', () => {
+describe.each(LOAD_PATHS)('bytes that the codec cannot read, $leases', ({ leases, settings }) => {
+  const leased = leases === 'with leases'
+
   it('are counted, the load runs, and its value replaces them in both tiers', async () => {
-    const { cache, remote, calls } = parts()
+    const { cache, remote, calls } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     expect(await cache.once(KEY, () => 'loaded', { ttl: '10m' })).toBe('loaded')
     expect(heldIn(remote)).toEqual(msgpack().encode('loaded'))
@@ -70,10 +73,9 @@ describe('bytes that the codec cannot read', () => {
     expect(cache.peek(KEY)).toBe('loaded')
     const counted = { decodeFailures: 1, query: 1, hit: 0, remoteErrors: 0, codecConflicts: 0 }
     expect(cache.stats()).toMatchObject(counted)
-    expect(calls, 'nothing is deleted, nothing is overwritten blindly').toEqual([
-      'get',
-      'compareAndSet',
-    ])
+    expect(calls, 'nothing is deleted, nothing is overwritten blindly').toEqual(
+      leased ? ['lease.read', 'lease.take', 'lease.fill'] : ['get', 'compareAndSet'],
+    )
   })
 
   it.each([
@@ -83,7 +85,7 @@ describe('bytes that the codec cannot read', () => {
     ['cut shorter', GARBAGE.subarray(0, 5), HOUR],
     ['replaced by a placeholder', Buffer.from('*'), HOUR],
   ])('and are meanwhile %s by another writer are left to that writer', async (_, theirs, ttl) => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     const load = () => {
       remote.plant(KEY, theirs, ttl)
@@ -96,7 +98,7 @@ describe('bytes that the codec cannot read', () => {
   })
 
   it('and are meanwhile deleted stay deleted', async () => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     const load = async () => {
       await remote.delete([KEY])
@@ -107,16 +109,16 @@ describe('bytes that the codec cannot read', () => {
   })
 
   it('stay where they are when the loader fails', async () => {
-    const { cache, remote, calls } = parts()
+    const { cache, remote, calls } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     const failed = new Error('the database is down')
     await expect(cache.once(KEY, () => Promise.reject(failed))).rejects.toBe(failed)
     expect(heldIn(remote)).toEqual(GARBAGE)
-    expect(calls).toEqual(['get'])
+    expect(calls).toEqual(leased ? ['lease.read', 'lease.take', 'lease.release'] : ['get'])
   })
 
   it('are replaced by the placeholder when there is no such record', async () => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     expect(await cache.once(KEY, () => null)).toBeNull()
     expect(heldIn(remote)).toEqual(Buffer.from('*'))
@@ -124,7 +126,7 @@ describe('bytes that the codec cannot read', () => {
   })
 
   it('are a miss to none who only look, who change nothing', async () => {
-    const { cache, remote, calls } = parts()
+    const { cache, remote, calls } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     expect(await cache.get(KEY)).toBeUndefined()
     expect(await cache.exists(KEY)).toBe(false)
@@ -138,7 +140,7 @@ describe('bytes that the codec cannot read', () => {
   })
 
   it('are overwritten by a set and deleted by a delete', async () => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings })
     remote.plant(KEY, GARBAGE, HOUR)
     await cache.set(KEY, 'set')
     expect(heldIn(remote)).toEqual(msgpack().encode('set'))
@@ -148,9 +150,9 @@ describe('bytes that the codec cannot read', () => {
   })
 })
 
-describe('a key that is corrupt again after its repair', () => {
+describe.each(LOAD_PATHS)('a key that is corrupt again after its repair, $leases', (path) => {
   async function repaired(options: Parameters<typeof parts>[0] = {}): Promise<Parts> {
-    const made = parts({ settings: { ttl: '10m' }, ...options })
+    const made = parts({ settings: { ttl: '10m', ...path.settings }, ...options })
     made.remote.plant(KEY, GARBAGE, HOUR)
     await made.cache.once(KEY, () => 'repair')
     made.cache.deleteLocal(KEY)
@@ -163,7 +165,7 @@ describe('a key that is corrupt again after its repair', () => {
     remote.plant(KEY, OTHER_GARBAGE, HOUR)
     expect(await cache.once(KEY, () => 'ours')).toBe('ours')
     expect(heldIn(remote)).toEqual(OTHER_GARBAGE)
-    expect(calls).toEqual(['get'])
+    expect(calls).toEqual([path.read])
     expect(cache.stats()).toMatchObject({ codecConflicts: 1, decodeFailures: 2 })
     clock.advance(999)
     expect(await cache.once(KEY, neverCalled)).toBe('ours')
@@ -200,7 +202,7 @@ describe('a key that is corrupt again after its repair', () => {
     remote.plant(KEY, GARBAGE, HOUR)
     expect(await cache.once(KEY, () => 'ours')).toBe('ours')
     expect(heldIn(remote)).toEqual(GARBAGE)
-    expect(calls).toEqual(['get'])
+    expect(calls).toEqual([path.read])
     expect(cache.stats().codecConflicts).toBe(1)
   })
 
@@ -217,7 +219,7 @@ describe('a key that is corrupt again after its repair', () => {
 
   it('is repaired anew once a repair that said "not found" would have expired', async () => {
     const { cache, remote, clock } = parts({
-      settings: { notFound: { ttl: '30s', jitterRatio: 0 } },
+      settings: { notFound: { ttl: '30s', jitterRatio: 0 }, ...path.settings },
     })
     remote.plant(KEY, GARBAGE, HOUR)
     expect(await cache.once(KEY, () => null)).toBeNull()
@@ -236,7 +238,7 @@ describe('a key that is corrupt again after its repair', () => {
   })
 
   it('is not held against a repair that did not take', async () => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings: path.settings })
     remote.plant(KEY, GARBAGE, HOUR)
     await cache.once(KEY, () => {
       remote.plant(KEY, OTHER_GARBAGE, HOUR)
@@ -248,7 +250,7 @@ describe('a key that is corrupt again after its repair', () => {
   })
 
   it('is forgotten, the oldest first, when there are more than a thousand', async () => {
-    const { cache, remote } = parts()
+    const { cache, remote } = parts({ settings: path.settings })
     const keys = Array.from({ length: 1001 }, (_, i) => `k${i}`)
     for (const key of keys) {
       remote.plant(key, GARBAGE, HOUR)
@@ -413,29 +415,32 @@ describe.each(WITH_REMOTE)('on %s', (_, cell) => {
   })
   afterAll(() => world.end())
 
-  it('random bytes are replaced by what is loaded, by compare-and-set', async () => {
-    const cache = world.open()
-    const { remote } = world
-    if (remote === undefined) throw new Error('no remote')
-    const codec = cell.codec === 'json' ? json() : msgpack()
-    const samples = fc.sample(fc.uint8Array({ minLength: 2, maxLength: 300 }), {
-      seed: 7,
-      numRuns: 30,
-    })
-    const corrupt = samples.filter((bytes) => dueFor(codec, bytes) === 'corrupt')
-    expect(corrupt.length).toBeGreaterThan(20)
-    for (const [at, bytes] of corrupt.entries()) {
-      const key = world.key(`random ${at}`)
-      await remote.set(key, bytes, { ttl: HOUR })
-      const contested = at % 3 === 0
-      const load = async () => {
-        if (contested) await remote.set(key, OTHER_GARBAGE, { ttl: HOUR })
-        return { loaded: at }
+  it.each(LOAD_PATHS)(
+    'random bytes are replaced by what is loaded, by compare-and-set, $leases',
+    async ({ leases, settings }) => {
+      const cache = world.open(settings)
+      const { remote } = world
+      if (remote === undefined) throw new Error('no remote')
+      const codec = cell.codec === 'json' ? json() : msgpack()
+      const samples = fc.sample(fc.uint8Array({ minLength: 2, maxLength: 300 }), {
+        seed: 7,
+        numRuns: 30,
+      })
+      const corrupt = samples.filter((bytes) => dueFor(codec, bytes) === 'corrupt')
+      expect(corrupt.length).toBeGreaterThan(20)
+      for (const [at, bytes] of corrupt.entries()) {
+        const key = world.key(`random ${at} ${leases}`)
+        await remote.set(key, bytes, { ttl: HOUR })
+        const contested = at % 3 === 0
+        const load = async () => {
+          if (contested) await remote.set(key, OTHER_GARBAGE, { ttl: HOUR })
+          return { loaded: at }
+        }
+        expect(await cache.once(key, load)).toEqual({ loaded: at })
+        const held = Buffer.from((await remote.get(key))?.bytes ?? [])
+        expect(held).toEqual(contested ? OTHER_GARBAGE : codec.encode({ loaded: at }))
       }
-      expect(await cache.once(key, load)).toEqual({ loaded: at })
-      const held = Buffer.from((await remote.get(key))?.bytes ?? [])
-      expect(held).toEqual(contested ? OTHER_GARBAGE : codec.encode({ loaded: at }))
-    }
-    expect(cache.stats().decodeFailures).toBe(corrupt.length)
-  })
+      expect(cache.stats().decodeFailures).toBe(corrupt.length)
+    },
+  )
 })

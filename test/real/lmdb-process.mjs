@@ -78,7 +78,7 @@ const tasks = {
     const writes = [
       store.set(set, late, { ttl: MINUTE, signal }),
       store.compareAndSet(fill, undefined, late, MINUTE, signal),
-      store.delete([deleted], signal),
+      store.delete([deleted], { signal }),
     ]
     for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate)
     withdrawal.abort(new Error('too late'))

@@ -50,7 +50,7 @@ it('A server that forbids INFO, CLIENT ID and CLIENT KILL is used, and they are 
 })
 
 it('A user who may use some keys gets their values, and an error for each other one', async () => {
-  const { server, cache } = await onServerWith('~mine:*', '+@all')
+  const { server, cache } = await onServerWith('~mine:*', '~_#JL#*', '+@all')
   for (const i of [1, 2, 3]) await cache.set(`mine:${i}`, i)
   await server.ask('SET', 'theirs', '"secret"')
   const keys = ['mine:1', 'theirs', 'mine:2', 'mine:3']

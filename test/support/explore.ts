@@ -30,6 +30,8 @@ export interface Scenario {
   readonly gates: Gates
   /** Each starts one operation and does not wait for it. */
   readonly operations: readonly { readonly name: string; readonly start: () => void }[]
+  /** Lets time pass when nothing else can happen; resolves whether something may have come of it. */
+  readonly idle?: () => Promise<boolean>
   /** Called once all have settled: throws if something is wrong. */
   readonly check: () => void | Promise<void>
 }
@@ -39,15 +41,21 @@ type Trace = string[]
 
 const STEPS_AT_MOST = 200
 
-/** Runs all schedules; returns how many there were. A failure names the schedule that led to it. */
-export async function exploreAll(make: () => Scenario): Promise<number> {
+/**
+ * Runs all schedules, or the first so many of them; returns how many there were. A failure names the
+ * schedule that led to it.
+ */
+export async function exploreAll(
+  make: () => Scenario | Promise<Scenario>,
+  most: number = Infinity,
+): Promise<number> {
   let schedules = 0
   let prefix: number[] | undefined = []
-  while (prefix !== undefined) {
+  while (prefix !== undefined && schedules < most) {
     const choices: { taken: number; of: number }[] = []
     const follow: number[] = prefix
     const trace: Trace = []
-    const scenario = make()
+    const scenario = await make()
     try {
       await runOne(scenario, trace, (of) => {
         const taken = follow[choices.length] ?? 0
@@ -74,6 +82,7 @@ export async function runOne(
     const waiting = scenario.gates.waiting.length
     const mayStart = started < scenario.operations.length ? 1 : 0
     if (waiting + mayStart === 0) {
+      if (await scenario.idle?.()) continue
       await scenario.check()
       return
     }

@@ -13,6 +13,7 @@ import {
   resolveSet,
   resolveTimeout,
 } from '../../src/options/resolve-call.ts'
+import { memoryBus } from '../../src/testing/memory-bus.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 
 const local = lru({ maxEntries: 10 })
@@ -31,9 +32,11 @@ describe('the defaults of a cache', () => {
       notFoundJitterRatio: 0.1,
       remoteTimeout: 250,
       loadTimeout: 30_000,
+      leaseMaxWait: 10_000,
       replay: 10_000,
     })
-    expect(options).toMatchObject({ name: 'default', codec: { name: 'msgpack' } })
+    expect(options).toMatchObject({ name: 'default', codec: { name: 'msgpack' }, leasing: true })
+    expect(options.sync).toBeUndefined()
     expect(options.clock).toBe(systemClock)
   })
 
@@ -55,6 +58,11 @@ describe('the defaults of a cache', () => {
     expect(parseDuration(promised(source, 'NotFoundOptions', 'ttl'))).toBe(DEFAULTS.notFoundTtl)
     expect(Number(promised(source, 'NotFoundOptions', 'jitterRatio'))).toBe(DEFAULTS.jitterRatio)
     expect(parseDuration(promised(source, 'RecoveryOptions', 'replay'))).toBe(DEFAULTS.replay)
+    expect(parseDuration(promised(source, 'LeaseOptions', 'maxWait'))).toBe(DEFAULTS.leaseMaxWait)
+    expect(parseDuration(promised(source, 'SyncOptions', 'foreignWindow'))).toBe(
+      DEFAULTS.foreignWindow,
+    )
+    expect(parseDuration(promised(source, 'SyncOptions', 'unarmedTtl'))).toBe(DEFAULTS.unarmedTtl)
     expect(parseDuration(promised(cache, 'Cache<', 'ready'))).toBe(DEFAULTS.readyTimeout)
     expect(parseDuration(promised(cache, 'Cache<', 'close'))).toBe(DEFAULTS.closeTimeout)
   })
@@ -69,6 +77,7 @@ describe('the options of a cache', () => {
       notFound: { ttl: '1.5s', jitterRatio: 0.25 },
       remoteTimeout: 20,
       loadTimeout: '5s',
+      lease: { maxWait: '3s' },
       recovery: { replay: '1m' },
     })
     expect(policy).toEqual({
@@ -79,7 +88,38 @@ describe('the options of a cache', () => {
       notFoundJitterRatio: 0.25,
       remoteTimeout: 20,
       loadTimeout: 5000,
+      leaseMaxWait: 3000,
       replay: 60_000,
+    })
+  })
+
+  it('say by false that no load takes a lease', () => {
+    expect(resolved({ lease: false }).leasing).toBe(false)
+    expect(resolved({ lease: {} }).leasing).toBe(true)
+  })
+
+  it('of sync stand for themselves where only the bus is given', () => {
+    const bus = memoryBus()
+    expect(resolved({ name: 'users', sync: { bus } }).sync).toEqual({
+      bus,
+      sourceId: 'users',
+      foreignWindow: 2000,
+      unarmedTtl: 1000,
+      unarmedServe: Number.POSITIVE_INFINITY,
+      publishFills: false,
+    })
+    const given = {
+      bus,
+      sourceId: 'web',
+      foreignWindow: '5s',
+      unarmedTtl: 200,
+      unarmedServe: '1m',
+      publishFills: true,
+    } as const
+    expect(resolved({ sync: given }).sync).toEqual({
+      ...given,
+      foreignWindow: 5000,
+      unarmedServe: 60_000,
     })
   })
 

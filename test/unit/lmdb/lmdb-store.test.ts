@@ -5,7 +5,7 @@ import { open as openRaw } from 'lmdb'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Environment } from '../../../src/lmdb/environment.ts'
 import { type LmdbOptions, lmdb } from '../../../src/lmdb/lmdb-store.ts'
-import { META_KEY } from '../../../src/lmdb/records.ts'
+import { FORMAT, META_KEY } from '../../../src/lmdb/records.ts'
 import type { RemoteStore } from '../../../src/remote/remote-store.ts'
 import { until } from '../../support/until.ts'
 
@@ -208,15 +208,15 @@ describe('the directory of lmdb()', () => {
 
   it('is refused if it is of another format', async () => {
     const meta = Buffer.alloc(12)
-    meta.writeUInt32BE(2)
+    meta.writeUInt32BE(1)
     await plant(await environmentFolder(), META_KEY, meta)
-    expect(() => lmdb({ path }).open()).toThrow(/format 2.*reads format 1/)
-    expect(() => lmdb({ path }).open()).toThrow(/format 2/)
+    expect(() => lmdb({ path }).open()).toThrow(/format 1.*reads format 2/)
+    expect(() => lmdb({ path }).open()).toThrow(/format 1/)
   })
 
   it('has its byte counter set right should it be wrong', async () => {
     const meta = Buffer.alloc(12)
-    meta.writeUInt32BE(1)
+    meta.writeUInt32BE(FORMAT)
     meta.writeDoubleBE(1e12, 4)
     await plant(await environmentFolder(), META_KEY, meta)
     const store = start()

@@ -4,27 +4,40 @@ import {
   dueAt,
   dueKeyOf,
   entryKeyOf,
+  leaseKeyOf,
+  liveValue,
   newRecord,
+  type Place,
   placeOf,
-  valueIn,
+  stampExpiry,
 } from '../../../src/lmdb/records.ts'
 
 const value = Uint8Array.of(1, 2, 3)
 
+/** What the record of `written` says to whoever looks for `place`. */
+const valueIn = (place: Place, written: Place) => {
+  const record = newRecord(written, value)
+  stampExpiry(record, 1000)
+  return liveValue(place, record, 999)
+}
+
 describe('the place of a key in LMDB', () => {
   it('is within the limit of 1,978 bytes for every key, its place in the order included', () => {
     for (const length of [1, 1000, 1960, 1967, 1968, 1969, 1970, 1978, 65_535]) {
-      expect(dueKeyOf(1, placeOf('k'.repeat(length)).key).length).toBeLessThanOrEqual(1978)
+      const { key } = placeOf('k'.repeat(length))
+      expect(dueKeyOf(1, key).length).toBeLessThanOrEqual(1978)
+      expect(dueKeyOf(1, key, 'lease').length).toBeLessThanOrEqual(1978)
+      expect(leaseKeyOf(key).length).toBeLessThanOrEqual(1978)
     }
   })
 
   it('never lets a record answer for another long key, were their hashes equal', () => {
     const [one, two] = [placeOf('1'.repeat(3000)), placeOf('2'.repeat(3000))]
     const longer = placeOf('1'.repeat(3001))
-    expect(valueIn(one, newRecord(one, value))).toEqual(value)
-    expect(valueIn(two, newRecord(one, value))).toBeUndefined()
-    expect(valueIn(longer, newRecord(one, value))).toBeUndefined()
-    expect(valueIn(one, newRecord(longer, value))).toBeUndefined()
+    expect(valueIn(one, one)).toEqual(value)
+    expect(valueIn(two, one)).toBeUndefined()
+    expect(valueIn(longer, one)).toBeUndefined()
+    expect(valueIn(one, longer)).toBeUndefined()
   })
 
   it('of a short key is not the place of a long one whose hash it spells', () => {

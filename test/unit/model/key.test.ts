@@ -26,9 +26,9 @@ describe('checkKey', () => {
     ['65,536 bytes of ASCII', 'x'.repeat(65_536), /at most 65535 bytes of UTF-8, but has 65536/],
     ['65,537 bytes, short in characters', `${'€'.repeat(21_845)}é`, /but has 65537/],
     ['nothing', '', /must not be empty/],
-    ['the suffix of a refresh lock', 'user:1_#RL#', /must not end in _#RL# or _#LS#/],
-    ['the suffix of a lease', 'user:1_#LS#', /must not end in _#RL# or _#LS#/],
-    ['nothing but a reserved suffix', '_#LS#', /must not end in/],
+    ['the suffix of a refresh lock', 'user:1_#RL#', /must not end in _#RL# nor begin with _#JL#/],
+    ['the prefix of a lease', '_#JL#{user:1}', /must not end in _#RL# nor begin with _#JL#/],
+    ['nothing but a reserved suffix', '_#RL#', /must not end in/],
   ])('refuses %s with a RangeError', (_, key, message) => {
     expect(() => check(key)).toThrow(RangeError)
     expect(() => check(key)).toThrow(message)

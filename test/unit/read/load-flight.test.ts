@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
+import { Flights } from '../../../src/flight/flights.ts'
 import { Load } from '../../../src/read/load.ts'
 import { LoadFlight } from '../../../src/read/load-flight.ts'
 import type { Loaded } from '../../../src/read/loaded-value.ts'
@@ -7,7 +8,9 @@ import { reactions } from '../../support/held-loader.ts'
 
 function open() {
   const abandoned: unknown[] = []
-  const flight = new LoadFlight(new Load('k'), (reason) => abandoned.push(reason))
+  const flight = new LoadFlight(new Load('k'), new Flights().open('k'), (reason) =>
+    abandoned.push(reason),
+  )
   return { flight, abandoned }
 }
 

@@ -37,7 +37,6 @@ export function connectionTo(
 ): RedisConnection & {
   connected: boolean
   watcher: ConnectionWatcher | undefined
-  commands: string[][]
 } {
   const connections = new Map<Pretended, { readonly runId: string; readonly server: RedisServer }>()
   /** The same object while the server is the same process. */
@@ -54,7 +53,6 @@ export function connectionTo(
     ordered: options.ordered ?? true,
     connected: true,
     watcher: undefined,
-    commands: [],
     ...(options.spread === true ? { slotOf: (key: string) => key.length } : {}),
     servers() {
       return this.connected ? servers.map(connectionOf) : []
@@ -66,13 +64,10 @@ export function connectionTo(
       this.watcher = undefined
     },
     withdraw: () => undefined,
+    sentKey: (key) => key,
     evalSha: never,
     eval: never,
-    set: never,
-    async del(keys) {
-      this.commands.push([...keys])
-      return keys.length
-    },
+    setIfAbsent: never,
   }
 }
 

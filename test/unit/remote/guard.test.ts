@@ -10,7 +10,14 @@ function open() {
   const clock = manualClock()
   const store = memoryRemote({ clock })
   const counters = newCounters()
-  const guard = new Guard({ store, timeout: 100, clock, counters, onBack: () => undefined })
+  const guard = new Guard({
+    store,
+    timeout: 100,
+    clock,
+    counters,
+    onBack: () => undefined,
+    onDown: () => undefined,
+  })
   const run = (send: () => Promise<unknown>, calls?: number) =>
     guard.run({ operation: 'get', calls, budget: guard.budget(), send })
   return { clock, store, counters, guard, run }

@@ -38,6 +38,9 @@ function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']
     replay: 10_000,
     clock: observing,
     counters,
+    leasing: true,
+    announcer: undefined,
+    onDown: () => undefined,
     onReplaced: () => undefined,
     warn: () => undefined,
   })
@@ -123,7 +126,18 @@ describe('The remote tier', () => {
     const { tier, memory } = open()
     const budget = tier.budget()
     expect(await tier.get('k', budget)).toBeUndefined()
-    const fill = (may: boolean) => tier.fill('k', undefined, BYTES, 1000, budget, () => may)
+    const fill = (may: boolean) =>
+      tier.fill(
+        {
+          key: 'k',
+          expected: undefined,
+          bytes: BYTES,
+          ttl: 1000,
+          lease: undefined,
+          mayStill: () => may,
+        },
+        budget,
+      )
     expect([await fill(false), await fill(true), await fill(true)]).toEqual([
       'fenced',
       'took',
@@ -139,7 +153,18 @@ describe('The remote tier', () => {
   it('gives each failure one type, with operation, key and the cause as it was', async () => {
     const calls: Record<string, (tier: RemoteTier) => Promise<unknown>> = {
       get: (tier) => tier.get('k', tier.budget()),
-      fill: (tier) => tier.fill('k', undefined, BYTES, 1, tier.budget(), () => true),
+      fill: (tier) =>
+        tier.fill(
+          {
+            key: 'k',
+            expected: undefined,
+            bytes: BYTES,
+            ttl: 1,
+            lease: undefined,
+            mayStill: () => true,
+          },
+          tier.budget(),
+        ),
       set: (tier) => tier.set('k', BYTES, { ttl: 1 }, tier.budget()),
       delete: (tier) => tier.delete('k', tier.budget()),
     }
@@ -279,5 +304,69 @@ describe('The remote tier', () => {
     await expect(tier.get('k', tier.budget())).rejects.toThrow('not sent')
     expect(await tier.ready(1000)).toBe(false)
     expect(switches.asked).toBe(0)
+  })
+})
+
+describe('A fill under a lease', () => {
+  /** A tier, and the lease of `k` that it was granted. */
+  async function leased() {
+    const opened = open()
+    const { tier } = opened
+    const answer = await tier.leases?.read('k', tier.budget())
+    if (answer?.kind !== 'granted') throw new Error('not granted')
+    const { lease } = answer
+    const fill = (expected?: Uint8Array) =>
+      tier.fill(
+        { key: 'k', expected, bytes: BYTES, ttl: 1000, lease, mayStill: () => true },
+        tier.budget(),
+      )
+    return { ...opened, lease, fill }
+  }
+
+  it('stores, and ends the lease', async () => {
+    const { fill, lease, memory, switches } = await leased()
+    expect(await fill()).toBe('took')
+    expect(memory.peek('k')).toEqual({ bytes: BYTES, ttlLeft: 1000 })
+    expect(lease.isOver).toBe(true)
+    switches.asked = 0
+    lease.release()
+    expect(switches.asked).toBe(0)
+  })
+
+  it('is refused over what it did not expect, and ends the lease too', async () => {
+    const { fill, lease, memory } = await leased()
+    memory.plant('k', Uint8Array.of(9))
+    expect(await fill()).toBe('refused')
+    expect([lease.isOver, memory.peek('k')?.bytes]).toEqual([true, Uint8Array.of(9)])
+  })
+
+  it('stores nothing where a change has taken the lease away, and that is counted', async () => {
+    const { fill, lease, memory, counters } = await leased()
+    await memory.delete(['k'])
+    expect(await fill()).toBe('lost')
+    expect([memory.size, lease.isOver, counters.leasesLost]).toEqual([0, true, 1])
+  })
+
+  it('is not sent any more once the lease is over', async () => {
+    const { fill, lease, memory, switches } = await leased()
+    lease.end()
+    switches.asked = 0
+    expect(await fill()).toBe('lost')
+    expect([memory.size, switches.asked]).toEqual([0, 0])
+  })
+
+  it('that nobody knows the outcome of leaves the lease to be given back, and nothing to repair', async () => {
+    const { fill, lease, tier, switches } = await leased()
+    switches.fault = 'before'
+    await expect(fill()).rejects.toMatchObject({ operation: 'fill', outcome: 'unknown' })
+    expect([lease.isOver, tier.repairsPending]).toEqual([false, 0])
+  })
+
+  it('of a tier that takes no leases is repaired', async () => {
+    const { tier, switches } = open()
+    switches.fault = 'before'
+    const fill = { key: 'k', expected: undefined, bytes: BYTES, ttl: 1000, mayStill: () => true }
+    await expect(tier.fill({ ...fill, lease: undefined }, tier.budget())).rejects.toThrow()
+    expect(tier.repairsPending).toBe(1)
   })
 })

@@ -32,15 +32,25 @@ function open(answer: Answering = async (keys) => keys.map(held), grouped = fals
   store.judge = (error) => (error instanceof RangeError ? 'refused' : undefined)
   if (grouped) store.groupOf = (key) => key.charCodeAt(0)
   const counters = newCounters()
-  const guard = new Guard({ store, timeout: 100, clock, counters, onBack: () => undefined })
-  const wrong = new Set<string>()
-  const reads = new TickReads({
+  const guard = new Guard({
     store,
+    timeout: 100,
+    clock,
+    counters,
+    onBack: () => undefined,
+    onDown: () => undefined,
+  })
+  const wrong = new Set<string>()
+  const unused: [string, RemoteRead | undefined][] = []
+  const reads = new TickReads<RemoteRead | undefined>({
+    ask: (keys) => store.getMany(keys),
+    groupOf: (key) => store.groupOf?.(key) ?? 0,
     guard,
     refusal: (key) => (wrong.has(key) ? new Failure('get', 'not sent', 'it is wrong') : undefined),
+    unused: (key, answer) => unused.push([key, answer]),
   })
   const read = (key: string, budget: Budget = guard.budget()) => reads.read(key, budget)
-  return { clock, requests, counters, guard, wrong, read }
+  return { clock, requests, counters, guard, wrong, read, unused }
 }
 
 const nextRound = () => new Promise((resolve) => setImmediate(resolve))
@@ -289,5 +299,28 @@ describe('Fake timers', () => {
     await nextRound()
     expect(requests).toEqual([['a']])
     expect(await one).toEqual(held('a'))
+  })
+})
+
+describe('An answer', () => {
+  it('that comes when nobody waits any more is handed over as unused, key by key, and no other is', async () => {
+    let answer = () => {}
+    const late = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const { read, clock, unused } = open(async (keys) => {
+      if (keys.includes('late')) await late
+      return keys.map(held)
+    })
+    await read('in time')
+    const all = [read('late'), read('no')].map((each) => each.catch(() => 'given up'))
+    await clock.advanceAsync(100)
+    expect([await Promise.all(all), unused]).toEqual([['given up', 'given up'], []])
+    answer()
+    await clock.advanceAsync(0)
+    expect(unused).toEqual([
+      ['late', held('late')],
+      ['no', undefined],
+    ])
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { RemoteStore } from '../../../src/remote/remote-store.ts'
 import { type Fault, faultyRemote } from '../../../src/testing/faulty-remote.ts'
 import { memoryRemote } from '../../../src/testing/memory-remote.ts'
 
@@ -86,5 +87,46 @@ describe('faultyRemote', () => {
     open['set k after']?.()
     await write
     expect(answered).toBe(true)
+  })
+
+  it('lets leases fail, hang and wait as other operations, each under a name of its own', async () => {
+    const inner = memoryRemote({ announce: () => undefined })
+    const asked: string[] = []
+    let fault: Fault | undefined
+    const { leases, origin } = faultyRemote(inner, {
+      script: (operation, keys) => {
+        asked.push(`${operation} ${keys.join()}`)
+        return fault
+      },
+    })
+    expect(origin).toBe(inner.origin)
+    if (leases === undefined) throw new Error('it has no leases')
+    const write = { expected: undefined, bytes, ttl: 1000 }
+    expect(await leases.read(['k', 'l'], 'a.1', 1000)).toEqual([
+      { kind: 'granted' },
+      { kind: 'granted' },
+    ])
+    expect(await leases.take('k', 'b.1', 1000)).toMatchObject({ kind: 'held', by: 'a.1' })
+    expect(await leases.renew('k', 'a.1', 1000)).toBe(true)
+    fault = 'after'
+    await expect(leases.fill('k', 'a.1', write)).rejects.toThrow('its answer was lost')
+    expect(inner.peek('k')?.bytes).toEqual(bytes)
+    fault = 'before'
+    await expect(leases.release('l', 'a.1')).rejects.toThrow('before it took')
+    fault = undefined
+    expect(await leases.release('l', 'a.1')).toBe(true)
+    expect(asked).toEqual([
+      'lease.read k,l',
+      'lease.take k',
+      'lease.renew k',
+      'lease.fill k',
+      'lease.release l',
+      'lease.release l',
+    ])
+  })
+
+  it('has no leases where the wrapped store has none', () => {
+    const { leases: _, ...without } = memoryRemote()
+    expect(faultyRemote(without as RemoteStore).leases).toBeUndefined()
   })
 })

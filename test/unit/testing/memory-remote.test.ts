@@ -46,4 +46,22 @@ describe('memoryRemote', () => {
     store.open()
     expect((await store.get('a'))?.bytes).toEqual(bytes)
   })
+
+  it('has an origin only if it can announce, and announces what it has changed', async () => {
+    expect(memoryRemote().origin).toBeUndefined()
+    const heard: unknown[] = []
+    const store = memoryRemote({
+      announce: (...said) => heard.push([...said, store.peek('k')?.bytes]),
+    })
+    expect(store.origin).toBeTypeOf('object')
+    expect(memoryRemote({ announce: () => undefined }).origin).not.toBe(store.origin)
+    await store.set('k', bytes, { ttl: 1000, announce: { channel: 'c', text: 'set' } })
+    await store.delete(['k'], { announce: { channel: 'c', text: 'deleted' } })
+    expect(heard).toEqual([
+      ['c', 'set', bytes],
+      ['c', 'deleted', undefined],
+    ])
+    const origin = {}
+    expect(memoryRemote({ announce: () => undefined, origin }).origin).toBe(origin)
+  })
 })

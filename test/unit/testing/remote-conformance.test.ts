@@ -1,11 +1,12 @@
+import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { RemoteStore } from '../../../src/remote/remote-store.ts'
+import type { LeaseRead, RemoteLeases, RemoteStore } from '../../../src/remote/remote-store.ts'
 import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../../src/testing/memory-remote.ts'
 import { remoteStoreConformance } from '../../../src/testing/remote-conformance.ts'
 
 /** Replaces operations of a sound store by wrong ones. */
-type Defect = (sound: MemoryRemote) => Partial<RemoteStore>
+type Defect = (sound: MemoryRemote, channels: EventEmitter) => Partial<RemoteStore>
 
 /** Runs the suite on a store with this defect; returns the sentences that do not hold. */
 async function brokenPromises(defect: Defect): Promise<string[]> {
@@ -13,10 +14,14 @@ async function brokenPromises(defect: Defect): Promise<string[]> {
   remoteStoreConformance({
     name: 'defective',
     endlessLives: true,
+    leases: true,
+    announcements: true,
     create: async () => {
       const clock = manualClock()
-      const sound = memoryRemote({ clock })
-      const wrong = defect(sound)
+      const channels = new EventEmitter()
+      const announce = (channel: string, text: string) => void channels.emit(channel, text)
+      const sound = memoryRemote({ clock, announce })
+      const wrong = defect(sound, channels)
       const store = new Proxy<RemoteStore>(sound, {
         get(target, name) {
           const own: unknown = Reflect.get(wrong, name) ?? Reflect.get(target, name)
@@ -26,6 +31,7 @@ async function brokenPromises(defect: Defect): Promise<string[]> {
       return {
         store,
         advance: (ms) => clock.advance(ms),
+        listen: async (channel, hear) => void channels.on(channel, hear),
         writeWithoutExpiry: async (key, bytes) => sound.plant(key, bytes),
         endsOnClose: true,
         dispose: async () => undefined,
@@ -43,6 +49,61 @@ async function brokenPromises(defect: Defect): Promise<string[]> {
 
 const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
   a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0
+
+/** Replaces operations of sound leases; it is told who was granted the lease of a key last. */
+function leasesWith(
+  { leases }: MemoryRemote,
+  defect: (lastToken: (key: string) => string) => Partial<RemoteLeases>,
+): RemoteLeases {
+  const tokens = new Map<string, string>()
+  const wrong = defect((key) => tokens.get(key) ?? 'nobody.0')
+  const read = (wrong.read ?? leases.read).bind(leases)
+  const take = (wrong.take ?? leases.take).bind(leases)
+  return {
+    renew: leases.renew.bind(leases),
+    release: leases.release.bind(leases),
+    fill: leases.fill.bind(leases),
+    ...wrong,
+    read: async (keys, token, life) => {
+      const answers = await read(keys, token, life)
+      for (const [i, { kind }] of answers.entries()) {
+        if (kind === 'granted') tokens.set(keys[i] ?? '', token)
+      }
+      return answers
+    },
+    take: async (key, token, life) => {
+      const held = await take(key, token, life)
+      if (held === undefined) tokens.set(key, token)
+      return held
+    },
+  }
+}
+
+/** A store whose operation leaves the leases of its keys as they were. */
+function sparing<Name extends 'set' | 'delete' | 'compareAndDelete'>(
+  name: Name,
+  spared: (...args: Parameters<RemoteStore[Name]>) => boolean = () => true,
+): Defect {
+  return (sound) => {
+    let tokenOf: (key: string) => string = () => ''
+    const leases = leasesWith(sound, (lastToken) => {
+      tokenOf = lastToken
+      return {}
+    })
+    const operation = async (...args: Parameters<RemoteStore[Name]>) => {
+      const keys = [args[0]].flat()
+      const held = await Promise.all(
+        keys.map((key) => sound.leases.renew(key, tokenOf(key), 60_000)),
+      )
+      const answer = await (sound[name] as (...all: unknown[]) => Promise<unknown>)(...args)
+      for (const [i, key] of keys.entries()) {
+        if (held[i] === true && spared(...args)) await sound.leases.take(key, tokenOf(key), 60_000)
+      }
+      return answer
+    }
+    return { leases, [name]: operation }
+  }
+}
 
 const DEFECTS: readonly (readonly [string, string, Defect])[] = [
   [
@@ -310,6 +371,337 @@ const DEFECTS: readonly (readonly [string, string, Defect])[] = [
     }),
   ],
   [
+    'grants a lease to each reader',
+    'of 20 who read an absent key one is granted its lease; the others learn whose it is, and for how long',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        read: async (keys) =>
+          keys.map((key): LeaseRead => {
+            const read = sound.peek(key)
+            return read === undefined ? { kind: 'granted' } : { kind: 'value', read }
+          }),
+      })),
+    }),
+  ],
+  [
+    'grants a lease to each taker',
+    'of 20 who take the lease of a key that holds something, one is granted it',
+    (sound) => ({ leases: leasesWith(sound, () => ({ take: async () => undefined })) }),
+  ],
+  [
+    'takes the leases of values too',
+    'a key that holds something is read with its life, and no lease of it is taken',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        read: async (keys, token, life) => {
+          for (const key of keys) await sound.leases.take(key, token, life)
+          return sound.leases.read(keys, token, life)
+        },
+      })),
+    }),
+  ],
+  [
+    'reads a key once that is asked for twice, with its lease',
+    'a read of many keys answers once per key, in order, duplicates included',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        read: (keys, token, life) => sound.leases.read([...new Set(keys)], token, life),
+      })),
+    }),
+  ],
+  [
+    'counts a lease as an entry',
+    'a lease is no entry: its key reads as absent, and is set and deleted as such',
+    (sound) => ({
+      delete: async (keys, how) => {
+        await sound.delete(keys, how)
+        return keys.length
+      },
+    }),
+  ],
+  [
+    'keeps a lease that was used',
+    'a fill takes under its lease, once, and ends it',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: async (key, token, write) => {
+          const outcome = await sound.leases.fill(key, token, write)
+          if (outcome === 'took') await sound.leases.take(key, token, 60_000)
+          return outcome
+        },
+      })),
+    }),
+  ],
+  [
+    'fills without comparing',
+    'a fill replaces exactly what is expected; one that is refused ends its lease too',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: async (key, token, { bytes, ttl }) => {
+          if (!(await sound.leases.renew(key, token, 1000))) return 'lost'
+          await sound.set(key, bytes, { ttl })
+          return 'took'
+        },
+      })),
+    }),
+  ],
+  [
+    'fills nothing where an empty value is expected',
+    'a fill tells an empty value from none',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: (key, token, write) => {
+          const expected = write.expected?.length === 0 ? undefined : write.expected
+          return sound.leases.fill(key, token, { ...write, expected })
+        },
+      })),
+    }),
+  ],
+  [
+    'leaves the lease where it sets',
+    'a set voids the lease: its fill is lost',
+    sparing('set', (_, __, { when }) => when === undefined),
+  ],
+  [
+    'leaves the lease where it sets what is absent',
+    'a set if absent voids the lease: its fill is lost',
+    sparing('set', (_, __, { when }) => when === 'absent'),
+  ],
+  [
+    'leaves the lease where it deletes one key',
+    'a delete voids the lease: its fill is lost',
+    sparing('delete', (keys) => keys.length === 1),
+  ],
+  [
+    'leaves the leases where it deletes several keys',
+    'a delete of several voids the lease: its fill is lost',
+    sparing('delete', (keys) => keys.length > 1),
+  ],
+  [
+    'leaves the lease where it compares and deletes',
+    'a compareAndDelete voids the lease: its fill is lost',
+    sparing('compareAndDelete'),
+  ],
+  [
+    'voids the lease although a set did not take',
+    'a change that does not take voids nothing',
+    (sound) => {
+      let tokenOf: (key: string) => string = () => ''
+      const leases = leasesWith(sound, (lastToken) => {
+        tokenOf = lastToken
+        return {}
+      })
+      return {
+        leases,
+        set: async (key, bytes, how) => {
+          const took = await sound.set(key, bytes, how)
+          if (!took) await sound.leases.release(key, tokenOf(key))
+          return took
+        },
+      }
+    },
+  ],
+  [
+    'releases a lease for everybody',
+    'a lease that is released is granted to the next, and only its holder releases it',
+    (sound) => ({
+      leases: leasesWith(sound, (lastToken) => ({
+        release: (key, _, wake) => sound.leases.release(key, lastToken(key), wake),
+      })),
+    }),
+  ],
+  [
+    'lets the earlier token of an owner go on',
+    'an owner who asks again has the lease by the later token, and by that alone',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: (key, token, write) =>
+          sound.leases.fill(key, token.replace(/[0-8]$/, '9').replace('.9', '.10'), write),
+      })),
+    }),
+  ],
+  [
+    'takes an owner to be what stands before the first dot',
+    'owners whose names begin alike are different owners',
+    (sound) => {
+      const cut = (token: string) => token.replace(/\./, ' ').replaceAll('.', '-').replace(' ', '.')
+      return {
+        leases: leasesWith(sound, () => ({
+          read: (keys, token, life) => sound.leases.read(keys, cut(token), life),
+          take: (key, token, life) => sound.leases.take(key, cut(token), life),
+        })),
+      }
+    },
+  ],
+  [
+    'gives leases a longer life',
+    'a lease ends by itself when its life is over, unless its holder renews it',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        renew: (key, token, life) => sound.leases.renew(key, token, life * 100),
+      })),
+    }),
+  ],
+  [
+    'fills under a lease that has expired',
+    'what the holder asks of a lease that is over is refused, also if nobody took it since',
+    (sound) => ({
+      leases: leasesWith(sound, (lastToken) => ({
+        fill: async (key, token, write) => {
+          if (lastToken(key) === token) await sound.leases.take(key, token, 1000)
+          return sound.leases.fill(key, token, write)
+        },
+      })),
+    }),
+  ],
+  [
+    'compares a fill with values that have expired',
+    'a value whose life is over counts as nothing',
+    (sound) => {
+      const last = new Map<string, Uint8Array>()
+      return {
+        set: (key, bytes, how) => {
+          last.set(key, Uint8Array.from(bytes))
+          return sound.set(key, bytes, how)
+        },
+        leases: leasesWith(sound, () => ({
+          fill: async (key, token, write) =>
+            same(last.get(key), write.expected) && sound.peek(key) === undefined
+              ? sound.leases.fill(key, token, { ...write, expected: undefined })
+              : sound.leases.fill(key, token, write),
+        })),
+      }
+    },
+  ],
+  [
+    'takes the bytes of a fill in a later turn',
+    'what a fill was called with may be changed at once',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: async (key, token, write) => {
+          await undefined
+          return sound.leases.fill(key, token, write)
+        },
+      })),
+    }),
+  ],
+  [
+    'announces sets that did not take',
+    'a set announces if it takes',
+    (sound, channels) => ({
+      set: async (key, bytes, { announce, ...how }) => {
+        const took = await sound.set(key, bytes, how)
+        if (announce !== undefined) channels.emit(announce.channel, announce.text)
+        return took
+      },
+    }),
+  ],
+  [
+    'announces deletes of what was there only',
+    'a delete announces whether or not there was something',
+    (sound, channels) => ({
+      delete: async (keys, how) => {
+        const held = await sound.delete(keys)
+        const { announce } = how ?? {}
+        // What ends a round of hearing is said all the same.
+        if (announce !== undefined && (held > 0 || announce.text.startsWith('end'))) {
+          channels.emit(announce.channel, announce.text)
+        }
+        return held
+      },
+    }),
+  ],
+  [
+    'announces a compareAndDelete that did not take',
+    'a compareAndDelete announces if it takes',
+    (sound, channels) => ({
+      compareAndDelete: async (key, expected, how) => {
+        const took = await sound.compareAndDelete(key, expected)
+        if (how?.announce !== undefined) channels.emit(how.announce.channel, how.announce.text)
+        return took
+      },
+    }),
+  ],
+  [
+    'announces fills that were refused',
+    'a fill announces if it takes',
+    (sound, channels) => ({
+      leases: leasesWith(sound, () => ({
+        fill: async (key, token, write) => {
+          const outcome = await sound.leases.fill(key, token, write)
+          const { announce } = write
+          if (outcome === 'refused' && announce !== undefined) {
+            channels.emit(announce.channel, announce.text)
+          }
+          return outcome
+        },
+      })),
+    }),
+  ],
+  [
+    'trims what it announces',
+    'any text arrives as it is',
+    (sound) => ({
+      delete: (keys, how) => {
+        const { announce } = how ?? {}
+        return sound.delete(keys, {
+          announce: announce && { ...announce, text: announce.text.trim() },
+        })
+      },
+    }),
+  ],
+  [
+    'announces a set before it has taken',
+    'whoever hears of a change can read it',
+    (sound, channels) => ({
+      set: async (key, bytes, { announce, ...how }) => {
+        const taken = Uint8Array.from(bytes)
+        if (announce !== undefined) channels.emit(announce.channel, announce.text)
+        await undefined
+        return sound.set(key, taken, how)
+      },
+    }),
+  ],
+  [
+    'wakes also where nobody waits',
+    'a release wakes those who have found the lease held, and says nothing if there are none',
+    (sound, channels) => ({
+      leases: leasesWith(sound, () => ({
+        release: async (key, token, wake) => {
+          const released = await sound.leases.release(key, token)
+          if (released && wake !== undefined) channels.emit(wake.channel, wake.text)
+          return released
+        },
+      })),
+    }),
+  ],
+  [
+    'wakes nobody when a fill is refused',
+    'a fill wakes those who have found the lease held, whether it takes or is refused',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        fill: (key, token, write) =>
+          sound.leases.fill(
+            key,
+            token,
+            same(sound.peek(key)?.bytes, write.expected) ? write : { ...write, wake: undefined },
+          ),
+      })),
+    }),
+  ],
+  [
+    'forgets with a renewal who waits',
+    'who waits is remembered through a renewal, and when the owner asks again',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        renew: async (key, token, life) => {
+          if (!(await sound.leases.release(key, token))) return false
+          return (await sound.leases.take(key, token, life)) === undefined
+        },
+      })),
+    }),
+  ],
+  [
     'rejects a ping',
     'it has a name, and answers a ping',
     () => ({ ping: () => Promise.reject(new Error('no')) }),
@@ -344,6 +736,22 @@ const DEFECTS: readonly (readonly [string, string, Defect])[] = [
 ]
 
 describe('the conformance suite of RemoteStore', () => {
+  it('tells of leases and announcements that nobody said are to be checked', async () => {
+    const checks = new Map<string, () => Promise<void>>()
+    remoteStoreConformance({
+      name: 'with more than was said',
+      create: async () => ({
+        store: memoryRemote({ announce: () => undefined }),
+        endsOnClose: true,
+        dispose: async () => undefined,
+      }),
+      describe: (_, body) => body(),
+      it: (name, body) => checks.set(name, body),
+    })
+    await expect(checks.get('it has none')?.()).rejects.toThrow('leases')
+    await expect(checks.get('it makes none')?.()).rejects.toThrow('origin')
+  })
+
   it('finds nothing wrong with a sound store', async () => {
     expect(await brokenPromises(() => ({}))).toEqual([])
   })

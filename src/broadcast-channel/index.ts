@@ -1,0 +1,1 @@
+export { type BroadcastChannelOptions, broadcastChannel } from './broadcast-channel.ts'

@@ -1,0 +1,224 @@
+import type { Waiter, Waiters } from '../flight/waiters.ts'
+import type { Clock } from '../model/clock.ts'
+import type { CacheRemoteError } from '../model/errors.ts'
+import type { Budget } from '../remote/budget.ts'
+import { Lease } from '../remote/lease.ts'
+import type { Leases } from '../remote/leases.ts'
+import type { LeaseHeld } from '../remote/remote-store.ts'
+import type { RemoteTier } from '../remote/remote-tier.ts'
+import type { Counters } from '../stats/counters.ts'
+import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
+import type { ValueForm } from '../tiers/value-form.ts'
+import type { CacheFlights } from './joinable.ts'
+import type { LoadFlight } from './load-flight.ts'
+
+/*
+ * Which process loads a key, and why what another one loaded before a change is never stored after it
+ * (promises P1, P2).
+ *
+ * The read that finds nothing takes the LEASE of the key in the same step, unless somebody has it. The
+ * one who has it loads, and fills the key only while it has it. A change takes the lease away in the
+ * same step in which it changes the key. Whatever the order of the steps, the key ends up right:
+ *
+ *   A reads: nothing, granted    A loads v1 .................. A fills: took
+ *     B reads: held by A         B waits ....................... told, or looks: v1
+ *
+ *   A reads: granted   A loads v1            A fills: lost, its callers get v1, no tier does
+ *     database: v2, B deletes: lease gone
+ *       C reads: nothing, granted - C loads v2 - C fills: took
+ *
+ *   A reads: granted   A hangs, or is stopped, or dies: no renewal, the lease expires after 3 s
+ *     B was told so: looks then, granted     A goes on: renewal or fill find it lost
+ *
+ *   A reads: granted, but the answer comes after A's deadline: A has gone on without the remote and
+ *     fills nothing; the lease is given back by its token when the answer comes (`remote/leases.ts`)
+ *
+ *   A reads: granted   the epoch ends by a change of A's own process: the change took the lease away.
+ *     By an event of a writer who knows of no leases: it is given back at once. A's next load does not
+ *     wait for it in either case: a lease is granted to whoever has the same owner.
+ *
+ *   A fills, the answer is lost: nobody knows. Nothing is to be repaired: if the fill comes late, it
+ *     finds the lease gone, or nobody has changed the key.
+ *
+ *   The key is changed while a load looks or waits: what it looked at is dropped, and it looks again, as
+ *     a load of the new epoch. So those who waited for a load that a change has outdated do not all load
+ *     in vain. A load whose loader has begun stays in its epoch.
+ *
+ * Those who wait hear of the end by a message, if there is a bus that carries such (only a lease that
+ * somebody was refused makes one), else they look again and again: after 10, 20, 40 ... 250 ms. They
+ * look too when the life they were told is over, since a lease that expires tells nobody, and when the
+ * bus or the remote is lost. After a holder that failed they wait for one more; then, and when
+ * `maxWait` is over, they load without a lease and store nothing: in the worst case each process loads
+ * once, in three rounds.
+ */
+
+/** The milliseconds of the first look; each waits twice as long as the one before, up to the last. */
+const FIRST_LOOK = 10
+const LAST_LOOK = 250
+
+/** Processes that are waited for: the one that was met, and one that came after it. */
+const MOST_HOLDERS = 2
+
+/** A lease is over a moment after the life that was told: the server counts from its own clock. */
+const AFTER_LIFE = 5
+
+/** Times that a load looks again because the key was changed while it looked. */
+const MOST_RESTARTS = 3
+
+/** What a load has to do. */
+type Turn =
+  | Extract<RemoteAnswer, { kind: 'value' | 'error' }>
+  /** To load, and to fill under the lease; over `corrupt`, if that was there. */
+  | { readonly kind: 'load'; readonly lease: Lease; readonly corrupt: Uint8Array | undefined }
+  /** To load, and to leave the remote as it is: another writer overwrites it in another codec. */
+  | { readonly kind: 'contested' }
+  /** To load and to store nothing. */
+  | { readonly kind: 'alone' }
+  /** To have what this one brings, which began after the change that ended our epoch. */
+  | { readonly kind: 'join'; readonly other: LoadFlight }
+
+interface LoadTurnsParts {
+  readonly stack: TierStack
+  readonly flights: CacheFlights
+  readonly waiters: Waiters
+  readonly clock: Clock
+  readonly counters: Counters
+  /** Milliseconds, from a load's arrival. */
+  readonly maxWait: number
+  /** Whether the end of a lease that is waited for is told. */
+  readonly hearsWakeUps: () => boolean
+  /** Whether the bytes that cannot be read will be back if they are replaced. */
+  readonly contested: (key: string) => boolean
+}
+
+/** A load that asks for its turn. */
+interface Arrival {
+  readonly remote: RemoteTier
+  readonly leases: Leases
+  readonly key: string
+  readonly form: ValueForm
+  readonly flight: LoadFlight
+}
+
+interface Taken {
+  readonly turn: Turn
+  /** What is left of the time for the remote. */
+  readonly budget: Budget
+}
+
+/** Lets one process load a key, and the others wait for it. */
+export class LoadTurns {
+  readonly #parts: LoadTurnsParts
+
+  constructor(parts: LoadTurnsParts) {
+    this.#parts = parts
+  }
+
+  /** Never rejects. */
+  async take(arrival: Arrival): Promise<Taken> {
+    const { waiters, clock, hearsWakeUps } = this.#parts
+    const arrivedAt = clock.monotonic()
+    const waiter = hearsWakeUps() ? waiters.listen(arrival.key) : undefined
+    const budget = arrival.remote.budget()
+    const turn = await this.#look(arrival, budget)
+    if (turn.kind === 'held') {
+      return this.#wait(arrival, turn, arrivedAt, waiter ?? waiters.listen(arrival.key))
+    }
+    waiter?.leave()
+    return { turn, budget }
+  }
+
+  async #wait(
+    arrival: Arrival,
+    first: LeaseHeld,
+    arrivedAt: number,
+    waiter: Waiter,
+  ): Promise<Taken> {
+    const { clock, counters, maxWait, hearsWakeUps } = this.#parts
+    const { remote, flight } = arrival
+    counters.leasesWaited++
+    flight.onAbandon = () => waiter.wake()
+    let held = first
+    let looks = 0
+    for (let holders = 1; holders <= MOST_HOLDERS; ) {
+      const left = maxWait - (clock.monotonic() - arrivedAt)
+      if (left <= 0 || flight.load.abandoned) break
+      const pause = hearsWakeUps() ? Infinity : pauseBefore(looks++)
+      await waiter.pause(Math.min(left, held.left + AFTER_LIFE, pause))
+      if (flight.load.abandoned) break
+      const budget = remote.budget()
+      const turn = await this.#look(arrival, budget)
+      if (turn.kind !== 'held') {
+        if (turn.kind === 'load') counters.leasesTakenOver++
+        waiter.leave()
+        return { turn, budget }
+      }
+      if (turn.by !== held.by) {
+        holders++
+        looks = 0
+      }
+      held = turn
+    }
+    waiter.leave()
+    if (!flight.load.abandoned) counters.loadsAlone++
+    return { turn: { kind: 'alone' }, budget: remote.budget() }
+  }
+
+  /** Never rejects. */
+  async #look(arrival: Arrival, budget: Budget): Promise<Turn | LeaseHeld> {
+    const { key, flight } = arrival
+    for (let restarts = 0; ; restarts++) {
+      const other = this.#renew(key, flight)
+      if (other !== undefined) return { kind: 'join', other }
+      const turn = await this.#ask(arrival, budget)
+      const outdated = turn.kind === 'load' && !flight.ticket.mayStore()
+      if (!outdated || flight.load.abandoned || restarts === MOST_RESTARTS) return turn
+      turn.lease.release()
+    }
+  }
+
+  /** Moves a load that a change has overlapped to the epoch that is now, unless that has one. */
+  #renew(key: string, flight: LoadFlight): LoadFlight | undefined {
+    const { flights } = this.#parts
+    const outdated = flight.ticket
+    if (outdated.mayStore() || flight.load.abandoned) return undefined
+    const other = flights.load(key)
+    if (other !== undefined && other !== flight) return other
+    flight.ticket = flights.open(key)
+    outdated.close()
+    flights.offerLoad(key, flight)
+    return undefined
+  }
+
+  /** Asks the remote; those who only look may join. Never rejects. */
+  async #ask(arrival: Arrival, budget: Budget): Promise<Turn | LeaseHeld> {
+    const { stack, flights } = this.#parts
+    const { leases, key, form } = arrival
+    const read = { form, answer: stack.readForLoad(leases, key, form, budget) }
+    flights.offerRead(key, read)
+    const answer = await read.answer
+    flights.withdrawRead(key, read)
+    if (answer.kind === 'granted') return { kind: 'load', lease: answer.lease, corrupt: undefined }
+    return answer.kind === 'corrupt' ? this.#replace(arrival, answer.bytes, budget) : answer
+  }
+
+  async #replace(
+    { leases, key }: Arrival,
+    corrupt: Uint8Array,
+    budget: Budget,
+  ): Promise<Turn | LeaseHeld> {
+    if (this.#parts.contested(key)) return { kind: 'contested' }
+    try {
+      const taken = await leases.take(key, budget)
+      return taken instanceof Lease ? { kind: 'load', lease: taken, corrupt } : taken
+    } catch (error) {
+      return { kind: 'error', error: error as CacheRemoteError }
+    }
+  }
+}
+
+/** Milliseconds: twice as long each time, by up to a half less, so that those who wait spread. */
+function pauseBefore(look: number): number {
+  const longest = Math.min(LAST_LOOK, FIRST_LOOK * 2 ** Math.min(look, 10))
+  return longest * (1 - Math.random() / 2)
+}

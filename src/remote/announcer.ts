@@ -1,0 +1,30 @@
+import type { Announcement } from './remote-store.ts'
+
+/** A message on its way together with a change. */
+export interface Ride {
+  readonly announcement: Announcement
+  /** @param out Whether it went out; `undefined`: nobody knows. */
+  settle(out: boolean | undefined): void
+}
+
+/** Tells other processes of what this one does to the remote. None of its methods throws. */
+export interface Announcer {
+  /**
+   * A message that says that the key has changed, to be published in the same step as the change;
+   * asked for in the turn in which that is sent. `undefined`: none can ride, and `changed` is to be
+   * called once the change is acknowledged.
+   */
+  ride(key: string): Ride | undefined
+  /** They have been changed, and no message rode along. */
+  changed(keys: readonly string[]): void
+  /** The message for those who wait for the lease of a key; `undefined`: they learn it without one. */
+  wake(key: string): Announcement | undefined
+  /** A load is about to fill the key with these bytes; asked for in the turn in which that is sent. */
+  filling(key: string, bytes: Uint8Array): Filling
+}
+
+/** A fill on its way. */
+export interface Filling {
+  /** @param landed Whether the remote may hold what it brought. */
+  settle(landed: boolean): void
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto'
+import type { Clock } from '../model/clock.ts'
+
+/** Fills remembered; at some 200 bytes each they take 2 MB at the most. */
+const MOST_FILLS = 10_000
+
+interface Fill {
+  readonly digest: string
+  at: number
+  /** Nobody knows yet whether it has landed. */
+  onItsWay: boolean
+  /** Foreign news have come meanwhile. */
+  overtaken: boolean
+}
+
+/** Whether bytes are what was filled. */
+type IsOurs = (bytes: Uint8Array) => boolean
+
+/**
+ * What this process has filled in the last moments: the news of a writer that knows of no leases may
+ * come after a fill whose value was loaded before that write. Only a digest is kept of the bytes.
+ */
+export class OwnFills {
+  readonly #clock: Clock
+  readonly #window: number
+  readonly #onForgotten: () => void
+  /** In the order in which they were made. */
+  readonly #fills = new Map<string, Fill>()
+
+  /**
+   * @param window Milliseconds; 0 remembers none.
+   * @param onForgotten One was pushed out while it still mattered.
+   */
+  constructor(clock: Clock, window: number, onForgotten: () => void) {
+    this.#clock = clock
+    this.#window = window
+    this.#onForgotten = onForgotten
+  }
+
+  /**
+   * A fill is being sent.
+   *
+   * @returns Says whether it may have landed; what it returns says which bytes are to be undone then,
+   * since foreign news came while it was on its way.
+   */
+  add(key: string, bytes: Uint8Array): (landed: boolean) => IsOurs | undefined {
+    if (this.#window === 0) return () => undefined
+    const at = this.#clock.monotonic()
+    const fill: Fill = { digest: digestOf(bytes), at, onItsWay: true, overtaken: false }
+    this.#fills.delete(key)
+    this.#fills.set(key, fill)
+    this.#forget()
+    return (landed) => {
+      fill.onItsWay = false
+      fill.at = this.#clock.monotonic()
+      return landed && fill.overtaken ? isThatOf(fill) : undefined
+    }
+  }
+
+  /** Whether bytes are what was filled; `undefined` if it was not, or too long ago. Told once. */
+  take(key: string): IsOurs | undefined {
+    const fill = this.#fills.get(key)
+    if (fill === undefined) return undefined
+    this.#fills.delete(key)
+    // To be undone when it has landed: what is sent now might come before it.
+    fill.overtaken = fill.onItsWay
+    return fill.onItsWay || this.#isOver(fill) ? undefined : isThatOf(fill)
+  }
+
+  #forget(): void {
+    for (const [key, fill] of this.#fills) {
+      const over = this.#isOver(fill)
+      if (!over && this.#fills.size <= MOST_FILLS) return
+      this.#fills.delete(key)
+      if (!over) this.#onForgotten()
+    }
+  }
+
+  #isOver({ at, onItsWay }: Fill): boolean {
+    return !onItsWay && this.#clock.monotonic() - at > this.#window
+  }
+}
+
+function isThatOf({ digest }: Fill): IsOurs {
+  return (bytes) => digestOf(bytes) === digest
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('base64')
+}

@@ -1,0 +1,3 @@
+import { busFailovers } from '../support/bus-failovers.ts'
+
+busFailovers((server) => server.freeze())

@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, it, onTestFinished } from 'vitest'
+import { startRedis } from '../../src/testing/servers/redis.ts'
+import type { RedisProcess } from '../../src/testing/servers/server-process.ts'
+import { tcpFaultProxy } from '../../src/testing/tcp-fault-proxy.ts'
+import { listenersAt } from '../support/redis-buses.ts'
+import { Crew } from './coherence/crew.ts'
+import { foreignWriter } from './coherence/foreign-writer.ts'
+import { PATIENT } from './coherence/mixed-load.ts'
+import { cutBus, killedListeners, type Stage, steady } from './coherence/scenarios.ts'
+
+describe('eight processes with redisTracking, and a writer that knows of no cache', () => {
+  let server: RedisProcess
+  let stage: Stage
+  beforeAll(async () => {
+    const [started, crew] = await Promise.all([startRedis(), Crew.muster(8)])
+    server = started
+    stage = {
+      crew,
+      setup: (name, place) => ({
+        name,
+        client: place % 2 === 0 ? 'node-redis' : 'ioredis',
+        port: server.port,
+        bus: 'tracking',
+        prefixes: [`${name}:`],
+        options: { ...PATIENT, codec: 'json' },
+      }),
+      foreignWriter: foreignWriter(crew, server),
+    }
+  }, 90_000)
+  afterAll(async () => {
+    await stage?.crew.dismiss()
+    await server?.stop()
+  })
+
+  it('load a key once per change, and serve nothing old', async ({ annotate }) => {
+    for (const line of await steady(stage, 4)) await annotate(line)
+  }, 60_000)
+
+  it('serve nothing old while the way to the bus is cut, once they are armed', async ({
+    annotate,
+  }) => {
+    const proxy = await tcpFaultProxy({ target: server })
+    onTestFinished(() => proxy.close())
+    for (const line of await cutBus(stage, proxy, 4.5)) await annotate(line)
+  }, 60_000)
+
+  it('serve nothing old while their listening connections are killed', async ({ annotate }) => {
+    const listeners = () => listenersAt(server)
+    for (const line of await killedListeners(stage, server, listeners, 3)) await annotate(line)
+  }, 60_000)
+})
