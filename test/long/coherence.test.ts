@@ -12,6 +12,7 @@ import { PATIENT } from '../real/coherence/mixed-load.ts'
 import { hotKey, manyInvalidations } from '../real/coherence/outages.ts'
 import {
   cutBus,
+  cutOff,
   killedListeners,
   killedReaders,
   killedWriters,
@@ -64,10 +65,10 @@ describe('eight processes, for a minute,', () => {
     setup: (name) => ({ name, client: 'lmdb', path, options: PATIENT }),
   })
 
-  async function bus(stage: Stage): Promise<Report> {
+  async function onBadWays(scenario: typeof cutBus, stage: Stage): Promise<Report> {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    return cutBus(stage, proxy, SECONDS)
+    return scenario(stage, proxy, SECONDS)
   }
   const listeners = () => listenersAt(server)
 
@@ -75,7 +76,8 @@ describe('eight processes, for a minute,', () => {
     'with redisPubSub': () => steady(pubSub(), SECONDS),
     'with redisPubSub, readers killed each second': () => killedReaders(pubSub(), SECONDS),
     'with redisPubSub, writers killed each second': () => killedWriters(pubSub(), SECONDS),
-    'with redisPubSub, the bus cut every 2 s': () => bus(pubSub()),
+    'with redisPubSub, the bus cut every 2 s': () => onBadWays(cutBus, pubSub()),
+    'with redisPubSub, the remote cut every 2 s': () => onBadWays(cutOff, pubSub()),
     'with redisPubSub, listeners killed each second': () =>
       killedListeners(pubSub(), server, listeners, SECONDS),
     'with redisPubSub, the server restored from 5 s ago': () => restored(pubSub(), server, 5),
@@ -85,7 +87,7 @@ describe('eight processes, for a minute,', () => {
     'with redisPubSub, crowds at cold keys': () => coldCrowds(pubSub(), 4, 200),
     'with redisPubSub, crowds at failing loaders': () => failingCrowds(pubSub(), 4, 100),
     'with redisTracking and a foreign writer': () => steady(tracking(), SECONDS),
-    'with redisTracking, the bus cut every 2 s': () => bus(tracking()),
+    'with redisTracking, the bus cut every 2 s': () => onBadWays(cutBus, tracking()),
     'with redisTracking, listeners killed each second': () =>
       killedListeners(tracking(), server, listeners, SECONDS),
     'with lmdbBus': () => steady(lmdb(), SECONDS),

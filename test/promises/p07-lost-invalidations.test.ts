@@ -160,7 +160,7 @@ describe('P7 in simulated processes', () => {
         expectFresh(world, 0, 'healed')
         expect(world.processes.map(({ coherence }) => coherence.armed)).toEqual([true, true, true])
       }),
-      { numRuns: Number(globalThis.process.env['P07'] ?? 200), endOnFailure: true },
+      { numRuns: 150, endOnFailure: true },
     )
   }, 120_000)
 
@@ -175,7 +175,7 @@ describe('P7 in simulated processes', () => {
           expect(counters).toMatchObject({ busGaps: 0, busFlushes: 1, busDisarmed: 0 })
         }
       }),
-      { numRuns: Number(globalThis.process.env['P07'] ?? 100), endOnFailure: true },
+      { numRuns: 60, endOnFailure: true },
     )
   }, 120_000)
 
@@ -195,7 +195,7 @@ describe('P7 in simulated processes', () => {
             expect(counters).toMatchObject({ busGaps: 0, busFlushes: 1, busDisarmed: 0 })
           }
         }),
-        { numRuns: Number(globalThis.process.env['P07'] ?? 100), endOnFailure: true },
+        { numRuns: 60, endOnFailure: true },
       )
     },
     120_000,

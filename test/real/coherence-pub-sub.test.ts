@@ -8,6 +8,7 @@ import { lastMessageLost } from './coherence/last-message.ts'
 import { PATIENT } from './coherence/mixed-load.ts'
 import {
   cutBus,
+  cutOff,
   killedListeners,
   killedReaders,
   killedWriters,
@@ -58,6 +59,12 @@ describe('eight processes on one Redis, half of them on ioredis, with redisPubSu
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
     for (const line of await cutBus(stage, proxy, 5)) await annotate(line)
+  }, 60_000)
+
+  it('do so when they are cut from the remote as well', async ({ annotate }) => {
+    const proxy = await tcpFaultProxy({ target: server })
+    onTestFinished(() => proxy.close())
+    for (const line of await cutOff(stage, proxy, 5)) await annotate(line)
   }, 60_000)
 
   it('serve nothing old while their listening connections are killed', async ({ annotate }) => {

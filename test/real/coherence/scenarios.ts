@@ -119,38 +119,70 @@ export async function killedWriters(stage: Stage, seconds: number): Promise<Repo
   ]
 }
 
-/**
- * The way to the bus of those in the second half is cut every 2 s: by an end, and by a hole of 1 s
- * that swallows everything. Those in the first half are the writers.
- */
+/** Cuts the way every 2 s: by an end, and by a hole of 1 s that swallows everything. */
+async function cutting(proxy: TcpFaultProxy, seconds: number): Promise<readonly Span[]> {
+  const deaf: Span[] = []
+  await every(2000, seconds * 1000, async (round) => {
+    if (round % 2 === 0) return proxy.cut('end')
+    const from = now()
+    proxy.blackHole()
+    await lasting(1000)
+    await proxy.heal()
+    deaf.push({ from, to: now() + DELAY })
+  })
+  return deaf
+}
+
+/** While the way is cut, those who know it may be out of date, and none once all is as before. */
+function expectFreshBut(crew: Crew, deaf: readonly Span[], healedAt: number): Report {
+  const verdict = expectFresh(crew, { delay: DELAY, deaf })
+  for (const { by } of verdict.staleDeaf) expect(by).toBeLessThan(TRUSTED + DELAY)
+  const healed = judge(crew.ledger, { delay: DELAY, from: healedAt })
+  expect(healed.answers).toBeGreaterThan(100)
+  expect([...healed.stale, ...healed.staleUnarmed].slice(0, 5), told(healed)).toEqual([])
+  return [told(verdict), `healed: ${told(healed)}`]
+}
+
+/** Only the bus of those in the second half is cut; those in the first half are the writers. */
 export async function cutBus(stage: Stage, proxy: TcpFaultProxy, seconds: number): Promise<Report> {
   const { crew } = stage
   const half = crew.workers.length / 2
-  const deaf: Span[] = []
+  let deaf: readonly Span[] = []
   let healedAt = 0
   await crew.open((place) => {
     const setup = stage.setup('cut', place)
     return place < half ? setup : { ...setup, busPort: proxy.port }
   })
   await underLoad(crew, keysOf('cut:'), half, async () => {
-    await every(2000, seconds * 1000, async (round) => {
-      if (round % 2 === 0) return proxy.cut('end')
-      const from = now()
-      proxy.blackHole()
-      await lasting(1000)
-      await proxy.heal()
-      deaf.push({ from, to: now() + DELAY })
-    })
+    deaf = await cutting(proxy, seconds)
     await crew.all('all are armed again', ({ busArmed }) => busArmed === true)
     healedAt = now()
     await lasting(1000)
   })
-  const verdict = expectFresh(crew, { delay: DELAY, deaf })
-  for (const { by } of verdict.staleDeaf) expect(by).toBeLessThan(TRUSTED + DELAY)
-  const healed = judge(crew.ledger, { delay: DELAY, from: healedAt })
-  expect([...healed.stale, ...healed.staleUnarmed], told(healed)).toEqual([])
   expect(await crew.sum(({ busDisarmed }) => busDisarmed)).toBeGreaterThan(0)
-  return [told(verdict), `healed: ${told(healed)}`, await expectFewLoads(crew)]
+  return [...expectFreshBut(crew, deaf, healedAt), await expectFewLoads(crew)]
+}
+
+/** Those in the second half are cut from the remote as well, and all are writers. */
+export async function cutOff(stage: Stage, proxy: TcpFaultProxy, seconds: number): Promise<Report> {
+  const { crew } = stage
+  const half = crew.workers.length / 2
+  let deaf: readonly Span[] = []
+  let healedAt = 0
+  await crew.open((place) => {
+    const setup = stage.setup('off', place)
+    return place < half ? setup : { ...setup, port: proxy.port, options: {} }
+  })
+  await underLoad(crew, keysOf('off:'), crew.workers.length, async () => {
+    deaf = await cutting(proxy, seconds)
+    await crew.all('all is as before', ({ busArmed, breaker, recoveryPending }) => {
+      return busArmed === true && breaker === 'closed' && recoveryPending === 0
+    })
+    healedAt = now()
+    await lasting(1000)
+  })
+  expect(crew.ledger.failures).toBeGreaterThan(0)
+  return [`${crew.ledger.failures} calls failed`, ...expectFreshBut(crew, deaf, healedAt)]
 }
 
 /** @param listeners The connections that only listen, as the server lists them. */
