@@ -1,6 +1,6 @@
 import { createCache } from 'jetcache-ts'
 import { lru } from 'jetcache-ts/lru'
-import { nodeRedis } from 'jetcache-ts/redis'
+import { nodeRedis, redisPubSub } from 'jetcache-ts/redis'
 import { createClient } from 'redis'
 
 const client = await createClient({ url: process.env.REDIS_URL }).connect()
@@ -8,8 +8,10 @@ const client = await createClient({ url: process.env.REDIS_URL }).connect()
 class UserNotFound extends Error {}
 
 const cache = createCache({
+  name: 'users',
   local: lru({ maxEntries: 100_000, ttl: '30s' }),
   remote: nodeRedis(client),
+  sync: { bus: redisPubSub(client) }, // what another process changes is dropped here
   notFound: { error: UserNotFound, ttl: '10s' },
   remoteTimeout: '100ms', // the most that Redis may cost one call
 })

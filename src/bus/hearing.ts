@@ -134,12 +134,22 @@ export class Hearing {
       lostAt = Math.min(lostAt, earlier)
     }
     missing.delete(BEFORE)
-    if (meeting.first > 1 && lostAt > now) {
-      this.#miss(source, BEFORE, lostAt)
+    const dueAt = this.#together(lostAt)
+    if (meeting.first > 1 && dueAt > now) {
+      this.#miss(source, BEFORE, dueAt)
       return
     }
     source.meeting = undefined
     if (meeting.first > 1) this.#lose(id, lostAt)
+  }
+
+  /**
+   * Of all sources that were busy while we were armed something may be missing: it falls due at one
+   * moment, so that it is one loss and not one for each.
+   */
+  #together(lostAt: number): number {
+    const together = this.#armedAt + GAP_AFTER
+    return lostAt > this.#armedAt && lostAt < together ? together : lostAt
   }
 
   /** Told if it may have taken effect after we were armed. */
@@ -163,6 +173,7 @@ export class Hearing {
   #look(): void {
     this.#stopTimer()
     const now = this.#clock.monotonic()
+    let lost: string | undefined
     for (const [id, source] of this.#sources) {
       let lostAt = 0
       for (const [number, dueAt] of source.missing) {
@@ -174,8 +185,10 @@ export class Hearing {
         if (number === BEFORE) source.meeting = undefined
         lostAt = Math.max(lostAt, dueAt)
       }
-      this.#lose(id, lostAt)
+      if (lostAt > this.#armedAt) lost = id
     }
+    // What is lost of several at once is one loss: everything is dropped.
+    if (lost !== undefined) this.#onGap(lost)
   }
 
   #forget(now: number): void {

@@ -262,8 +262,10 @@ export class RemoteTier {
     const write = { expected, bytes, ttl, wake, ...options }
     // biome-ignore lint/style/noNonNullAssertion: a lease is granted by nobody else
     const outcome = await this.#store.leases!.fill(key, lease.token, write)
+    // Given back meanwhile, because nobody waited for this any more.
+    const given = lease.isOver
     lease.end()
-    if (outcome === 'lost') this.#counters.leasesLost++
+    if (outcome === 'lost' && !given) this.#counters.leasesLost++
     return outcome
   }
 

@@ -97,8 +97,8 @@ export class TickReads<Answer> {
         if (answers.length !== readers.length) {
           throw new Error(`the store answered ${answers.length} of ${readers.length} keys`)
         }
-        if (!waits)
-          for (const [i, { key }] of readers.entries()) unused?.(key, answers[i] as Answer)
+        if (waits) return answers
+        for (const [i, { key }] of readers.entries()) unused?.(key, answers[i] as Answer)
         return answers
       })
     }

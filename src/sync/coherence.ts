@@ -67,6 +67,9 @@ import { OwnFills } from './own-fills.ts'
  * the bound. The same holds for what a peer without numbers says while R does not hear it in full.
  */
 
+/** Milliseconds after which somebody should know that the bus is not heard. */
+const UNHEARD_FOR = 10_000
+
 /** Milliseconds for which a close waits for what is still to be sent. */
 const CLOSE_WITHIN = 1000
 
@@ -126,9 +129,8 @@ export class Coherence implements Announcer {
   readonly #outbox: Outbox
   readonly #fills: OwnFills
   #session: BusSession | undefined
-  /** On which messages ride, if they do. */
-  #channel: string | undefined
   #serveTimer: Timer | undefined
+  #unheardTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #malformed = false
   #failed = false
@@ -165,7 +167,7 @@ export class Coherence implements Announcer {
 
   /** Whether a lease that ends is told here, so that nobody needs to ask for it meanwhile. */
   get hearsWakeUps(): boolean {
-    return this.armed && this.#channel !== undefined
+    return this.armed && this.#channel() !== undefined
   }
 
   /** Milliseconds that a copy stored now may live at the most. */
@@ -175,7 +177,8 @@ export class Coherence implements Announcer {
 
   /** Begins to listen. Throws what the bus throws. */
   start(): void {
-    const { bus, cacheName, origin } = this.#parts
+    const { bus, cacheName } = this.#parts
+    this.#watchForSilence()
     this.#session = bus.open(
       {
         message: (text) => this.#hear(() => this.#receive(text)),
@@ -185,9 +188,6 @@ export class Coherence implements Announcer {
       },
       { name: cacheName },
     )
-    if (this.#publishes && origin !== undefined) {
-      this.#channel = this.#session.channelOn?.(origin)
-    }
   }
 
   /** Stops listening, and tries for a moment to send what waits. Safe to call again. */
@@ -197,8 +197,8 @@ export class Coherence implements Announcer {
   }
 
   ride(key: string): Ride | undefined {
-    if (this.#channel === undefined) return undefined
-    return this.#outbox.ride(key, this.#channel)
+    const channel = this.#channel()
+    return channel === undefined ? undefined : this.#outbox.ride(key, channel)
   }
 
   changed(keys: readonly string[]): void {
@@ -206,8 +206,8 @@ export class Coherence implements Announcer {
   }
 
   wake(key: string): Announcement | undefined {
-    if (this.#channel === undefined) return undefined
-    return { channel: this.#channel, text: this.#outbox.wake(key) }
+    const channel = this.#channel()
+    return channel === undefined ? undefined : { channel, text: this.#outbox.wake(key) }
   }
 
   filling(key: string, bytes: Uint8Array): Filling {
@@ -225,8 +225,16 @@ export class Coherence implements Announcer {
   async #close(): Promise<void> {
     this.#arming.down()
     this.#serveTimer?.cancel()
+    this.#unheardTimer?.cancel()
     await this.#outbox.close(CLOSE_WITHIN)
     await this.#session?.close()
+  }
+
+  /** On which messages ride, if they do; some clients know it only while they are connected. */
+  #channel(): string | undefined {
+    const { origin } = this.#parts
+    if (!this.#publishes || origin === undefined) return undefined
+    return this.#session?.channelOn?.(origin)
   }
 
   #hear(work: () => void): void {
@@ -293,6 +301,7 @@ export class Coherence implements Announcer {
 
   #armed(): void {
     this.#serveTimer?.cancel()
+    this.#unheardTimer?.cancel()
     this.#flush()
     this.#hearing.arm()
   }
@@ -306,8 +315,19 @@ export class Coherence implements Announcer {
         this.#safely(() => this.#flush()),
       )
     }
+    this.#watchForSilence()
     // They counted on being woken.
     this.#safely(() => effects.woken(undefined))
+  }
+
+  #watchForSilence(): void {
+    const { bus, clock, policy, warn } = this.#parts
+    this.#unheardTimer?.cancel()
+    this.#unheardTimer = clock.setTimer(UNHEARD_FOR, () =>
+      warn(
+        `the bus (${bus.name}) has not been heard for ${UNHEARD_FOR / 1000} s: what is stored locally lives for ${policy.unarmedTtl} ms at the most. Is its server there, and may its user listen? See docs/coherence.md`,
+      ),
+    )
   }
 
   #flush(): void {

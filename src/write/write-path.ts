@@ -14,17 +14,22 @@ export interface SetCall extends Lives {
   readonly codec: Codec | undefined
 }
 
+/** A load as far as a change of its key touches it. */
+interface Outdated {
+  readonly lease: { end(): void; release(): void } | undefined
+}
+
 /** Changing what the tiers hold. Every change is made known to the flights of its key. */
 export class WritePath {
   readonly #stack: TierStack
-  readonly #flights: Flights<unknown, unknown>
+  readonly #flights: Flights<Outdated, unknown>
   readonly #waiters: Waiters
   readonly #changed: (key: string) => void
 
   /** @param changed Tells other processes, where the remote tier does not. */
   constructor(
     stack: TierStack,
-    flights: Flights<unknown, unknown>,
+    flights: Flights<Outdated, unknown>,
     waiters: Waiters,
     changed: (key: string) => void,
   ) {
@@ -43,12 +48,16 @@ export class WritePath {
    */
   async set(key: string, value: unknown, call: SetCall): Promise<boolean> {
     const formed = this.#formed(key, value, call.codec)
+    const outdated = this.#flights.load(key)
     const change = this.#flights.change(key)
+    let voided = false
     try {
       const remote = call.skipRemote ? undefined : this.#stack.remote
       if (remote === undefined) return this.#setLocally(key, formed, call)
-      return await this.#stack.write(remote, key, formed, call, call.when, change)
+      voided = await this.#stack.write(remote, key, formed, call, call.when, change)
+      return voided
     } finally {
+      giveUpLease(outdated, voided)
       change.settle()
       this.#waiters.wake(key)
     }
@@ -60,14 +69,21 @@ export class WritePath {
    * @throws CacheRemoteError: the remote did not delete it, or nobody knows.
    */
   async delete(key: string): Promise<boolean> {
+    const outdated = this.#flights.load(key)
     const change = this.#flights.change(key)
+    let voided = false
     try {
       const held = this.#stack.local?.delete(key) ?? false
       const remote = this.#stack.remote
-      if (remote !== undefined) return await this.#stack.erase(remote, key)
-      this.#changed(key)
-      return held
+      if (remote === undefined) {
+        this.#changed(key)
+        return held
+      }
+      const erased = await this.#stack.erase(remote, key)
+      voided = true
+      return erased
     } finally {
+      giveUpLease(outdated, voided)
       change.settle()
       this.#waiters.wake(key)
     }
@@ -106,4 +122,14 @@ export class WritePath {
     if (this.#stack.remote === undefined) this.#changed(key)
     return true
   }
+}
+
+/**
+ * A load whose epoch has ended stores nothing, and needs its lease no more.
+ *
+ * @param voided The change has taken it away.
+ */
+function giveUpLease(outdated: Outdated | undefined, voided: boolean): void {
+  if (voided) outdated?.lease?.end()
+  else outdated?.lease?.release()
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, inject } from 'vitest'
 import { batchTests } from './live/batches.ts'
 import { eventTests } from './live/events.ts'
 import { exampleTests } from './live/examples.ts'
+import { invalidationTests } from './live/invalidation.ts'
 import { loadTests } from './live/loads.ts'
 import { refusalTests } from './live/refusals.ts'
 import { valueTests } from './live/values.ts'
@@ -30,5 +31,6 @@ describe.skipIf('missing' in found)('against jetcache-go itself', () => {
   batchTests(world)
   refusalTests(world)
   eventTests(world)
+  invalidationTests(world)
   exampleTests(world)
 })

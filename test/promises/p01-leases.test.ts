@@ -592,6 +592,22 @@ describe('P2 across processes', () => {
     expect(await a.cache.get(KEY, { skipLocal: true })).toBe('new')
   })
 
+  it('a change of the same process ends the lease of the load that it has outdated', async () => {
+    const { clock, process } = machine()
+    const a = process()
+    void a.once()
+    await a.loader.run(0)
+    await a.cache.delete(KEY)
+    await pass(clock, 5000)
+    expect(a.asked).toEqual(['lease.read', 'delete'])
+    void a.once()
+    await a.loader.run(1)
+    await a.cache.set(KEY, 'x', { when: 'present' })
+    await pass(clock, 5000)
+    expect(a.asked).toEqual(['lease.read', 'delete', 'lease.read', 'set', 'lease.release'])
+    expect(a.cache.stats().leasesLost).toBe(0)
+  })
+
   it('a fill that arrives after the change of another process stores nothing, however late', async () => {
     const { clock, process, remote } = machine()
     const [a, b] = [process(), process()]

@@ -33,8 +33,12 @@ type command struct {
 	Prefix  string   `json:"prefix"`
 	IDType  string   `json:"idType"`
 	IDs     []string `json:"ids"`
-	Known   []string `json:"known"` // the ids whose value the batch loader has
-	Text    string   `json:"text"`
+	Known   []string `json:"known"`  // the ids whose value the batch loader has
+	Text    string   `json:"text"`   // without a fixture, the value
+	Member  string   `json:"member"` // the cache that joined under this name, else one without a local tier
+	Channel string   `json:"channel"`
+	Local   string   `json:"local"` // "tinyLFU" or "freeCache"
+	From    int      `json:"from"`  // how much of what was heard is left out
 }
 
 type answer struct {
@@ -47,6 +51,8 @@ type answer struct {
 	Asked    []string          `json:"asked,omitempty"` // the ids that the batch loader was asked for
 	Values   map[string]string `json:"values,omitempty"`
 	Text     string            `json:"text,omitempty"`
+	Held     bool              `json:"held,omitempty"` // the local tier has the key
+	Heard    []news            `json:"heard,omitempty"`
 }
 
 var client *redis.Client
@@ -100,7 +106,7 @@ func run(asked command) (given answer) {
 	case "once":
 		return once(ctx, asked)
 	case "delete":
-		return failed(open(asked.Codec).Delete(ctx, asked.Key))
+		return failed(opened(asked).Delete(ctx, asked.Key))
 	case "read":
 		return read(ctx, asked)
 	case "typedSet", "mget":
@@ -111,6 +117,18 @@ func run(asked command) (given answer) {
 		return parseEvent(asked.Text)
 	case "refresh":
 		return refresh(ctx, asked)
+	case "join":
+		return join(ctx, asked)
+	case "held":
+		return held(asked)
+	case "heard":
+		return heardBy(asked)
+	case "holdEvents":
+		members[asked.Member].publishing.Lock()
+		return answer{}
+	case "releaseEvents":
+		members[asked.Member].publishing.Unlock()
+		return answer{}
 	default:
 		panic("no command " + asked.Do)
 	}
@@ -126,6 +144,22 @@ func open(codec string, more ...cache.Option) cache.Cache {
 	}, more...)...)
 }
 
+// opened is the cache that the command is for.
+func opened(asked command) cache.Cache {
+	if asked.Member != "" {
+		return members[asked.Member].cache
+	}
+	return open(asked.Codec)
+}
+
+// wanted is the value that the command is about.
+func wanted(asked command) fixture {
+	if asked.Fixture == "" {
+		return of("text", asked.Text)
+	}
+	return find(asked.Fixture)
+}
+
 func failed(err error) answer {
 	if err == nil {
 		return answer{}
@@ -135,22 +169,22 @@ func failed(err error) answer {
 
 func set(ctx context.Context, asked command) answer {
 	life := time.Duration(asked.TTL) * time.Millisecond
-	return failed(open(asked.Codec).Set(ctx, asked.Key, cache.Value(find(asked.Fixture).value), cache.TTL(life)))
+	return failed(opened(asked).Set(ctx, asked.Key, cache.Value(wanted(asked).value), cache.TTL(life)))
 }
 
 func get(ctx context.Context, asked command) answer {
-	wanted := find(asked.Fixture)
-	target := wanted.target()
-	given := failed(open(asked.Codec).Get(ctx, asked.Key, target))
-	compare(&given, wanted, target)
+	value := wanted(asked)
+	target := value.target()
+	given := failed(opened(asked).Get(ctx, asked.Key, target))
+	compare(&given, value, target)
 	return given
 }
 
 func once(ctx context.Context, asked command) answer {
-	wanted := find(asked.Fixture)
-	target := wanted.target()
+	value := wanted(asked)
+	target := value.target()
 	loads := 0
-	err := open(asked.Codec).Once(ctx, asked.Key, cache.Value(target), cache.Do(func(context.Context) (any, error) {
+	err := opened(asked).Once(ctx, asked.Key, cache.Value(target), cache.Do(func(context.Context) (any, error) {
 		loads++
 		switch asked.Loads {
 		case "notFound":
@@ -158,12 +192,12 @@ func once(ctx context.Context, asked command) answer {
 		case "failure":
 			return nil, errors.New("the loader failed")
 		default:
-			return wanted.value, nil
+			return value.value, nil
 		}
 	}))
 	given := failed(err)
 	given.Loads = loads
-	compare(&given, wanted, target)
+	compare(&given, value, target)
 	return given
 }
 

@@ -40,7 +40,7 @@ func parseID[K cmp.Ordered](text string) (id K) {
 }
 
 func typedBy[K cmp.Ordered](ctx context.Context, asked command) answer {
-	view := cache.NewT[K, Inner](open(asked.Codec))
+	view := cache.NewT[K, Inner](opened(asked))
 	if asked.Do == "typedSet" {
 		return failed(view.Set(ctx, asked.Prefix, parseID[K](asked.IDs[0]), find("inner").value.(Inner)))
 	}

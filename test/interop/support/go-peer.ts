@@ -20,6 +20,11 @@ export interface GoCommand {
     | 'event'
     | 'parseEvent'
     | 'refresh'
+    | 'join'
+    | 'held'
+    | 'heard'
+    | 'holdEvents'
+    | 'releaseEvents'
   readonly codec?: GoCodec
   readonly fixture?: string
   readonly key?: string
@@ -31,6 +36,28 @@ export interface GoCommand {
   readonly ids?: readonly string[]
   readonly known?: readonly string[]
   readonly text?: string
+  readonly member?: string
+  readonly channel?: string
+  readonly local?: GoLocal
+  readonly from?: number
+}
+
+/** The local tiers of jetcache-go. */
+export type GoLocal = 'tinyLFU' | 'freeCache'
+
+/** One message of a channel, heard by a Go service. */
+export interface GoNews {
+  readonly text: string
+  /** Why it is no event to Go. */
+  readonly error?: string
+  /** As Go understands it. */
+  readonly event: {
+    readonly CacheName: string
+    readonly SourceID: string
+    readonly EventType: number
+    readonly Keys: readonly string[] | null
+  }
+  readonly dropped?: readonly string[]
 }
 
 export interface GoAnswer {
@@ -43,6 +70,8 @@ export interface GoAnswer {
   readonly asked?: readonly string[]
   readonly values?: Readonly<Record<string, string>>
   readonly text?: string
+  readonly held?: boolean
+  readonly heard?: readonly GoNews[]
 }
 
 const SOURCE = join(import.meta.dirname, '..', 'go')

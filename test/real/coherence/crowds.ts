@@ -35,7 +35,7 @@ export async function coldCrowds(stage: Stage, processes: number, rounds: number
     loads.push(stage.crew.ledger.loads.filter((load) => load.key === key).length)
   }
   expect(loads).toEqual(loads.map(() => 1))
-  return [`${rounds} rounds of ${processes} x ${CALLERS} callers: ${loads.join(', ')} loads`]
+  return [`${rounds} rounds of ${processes} x ${CALLERS} callers: one load each`]
 }
 
 export async function failingCrowds(
@@ -58,5 +58,7 @@ export async function failingCrowds(
     expect(Math.max(...perProcess)).toBe(1)
     loads.push(begun.length)
   }
-  return [`${processes} x ${CALLERS} callers of a failing loader: ${loads.join(', ')} loads`]
+  return [
+    `${processes} x ${CALLERS} callers of a failing loader: up to ${Math.max(...loads)} loads`,
+  ]
 }

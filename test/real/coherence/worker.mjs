@@ -1,10 +1,7 @@
 // A process with a cache of its own, on servers that it shares with others; does what its parent
 // sends. Argument: the folder of the compiled package. The parent is also its database.
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { endConnections, load, tiers } from './worker-tiers.mjs'
 
-const [built] = process.argv.slice(2)
-const load = (file) => import(pathToFileURL(join(built, file)).href)
 const { createCache } = await load('index.js')
 const { lru } = await load('lru/index.js')
 
@@ -19,60 +16,13 @@ const REPORT_EVERY = 50
 /** Milliseconds between two turns of the load. */
 const TICK = 5
 
-const CONNECT = {
-  'node-redis': async (port) => {
-    const { createClient } = await import('redis')
-    const { nodeRedis, redisPubSub, redisTracking } = await load('redis/index.js')
-    const client = createClient({
-      url: `redis://127.0.0.1:${port}`,
-      socket: { reconnectStrategy: 50 },
-    })
-    client.on('error', () => undefined)
-    await client.connect()
-    return {
-      remote: () => nodeRedis(client),
-      pubSub: () => redisPubSub(client),
-      tracking: (prefixes) => redisTracking(client, { prefixes }),
-      end: () => client.destroy(),
-    }
-  },
-  ioredis: async (port) => {
-    const { Redis } = await import('ioredis')
-    const { ioredis, redisPubSub, redisTracking } = await load('ioredis/index.js')
-    const options = { port, maxRetriesPerRequest: 0, retryStrategy: () => 50 }
-    const client = new Redis(options)
-    client.on('error', () => undefined)
-    return {
-      remote: () => ioredis(client),
-      pubSub: () => redisPubSub(client),
-      tracking: (prefixes) => redisTracking(client, { prefixes }),
-      end: () => client.disconnect(),
-    }
-  },
-}
-
 let cache
-const connections = []
 let names = []
-
-async function tiers({ client, port, busPort, bus, prefixes, path }) {
-  if (client === 'lmdb') {
-    const { lmdb, lmdbBus } = await load('lmdb/index.js')
-    return [lmdb({ path }), lmdbBus({ path })]
-  }
-  const own = await CONNECT[client](port)
-  connections.push(own)
-  if (bus === undefined) return [own.remote(), undefined]
-  // Made of another client than the remote tier, its messages do not ride with the changes.
-  const other = busPort === undefined ? own : await CONNECT[client](busPort)
-  if (other !== own) connections.push(other)
-  return [own.remote(), bus === 'tracking' ? other.tracking(prefixes) : other.pubSub()]
-}
 
 async function close() {
   await cache?.close()
   cache = undefined
-  for (const connection of connections.splice(0)) connection.end()
+  endConnections()
 }
 
 // The parent as a database.

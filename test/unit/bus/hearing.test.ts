@@ -295,14 +295,35 @@ describe('a gap', () => {
     expect(gaps).toEqual(['s'])
   })
 
-  it('is told of each source by itself', () => {
+  it('of several sources that were busy while we were armed is told once', () => {
+    const { clock, gaps, hearing, hear } = receiver()
+    clock.advance(10_000)
+    hearing.arm()
+    for (const [from, since] of [
+      ['a', 100],
+      ['b', 300],
+      ['c', 900],
+    ] as const) {
+      clock.advance(50)
+      hear(7, { since }, from)
+    }
+    clock.advance(2 * GAP_AFTER)
+    expect(gaps).toHaveLength(1)
+  })
+
+  it('of several sources at one moment is told once', () => {
     const { clock, gaps, hear } = receiver()
     for (const from of ['a', 'b', 'c']) hear(1, {}, from)
     hear(3, {}, 'a')
     hear(2, {}, 'b')
     hear(3, {}, 'c')
     clock.advance(GAP_AFTER)
-    expect(gaps).toEqual(['a', 'c'])
+    expect(gaps).toHaveLength(1)
+    hear(5, {}, 'b')
+    clock.advance(GAP_AFTER - 1)
+    hear(5, {}, 'a')
+    clock.advance(GAP_AFTER)
+    expect(gaps).toHaveLength(3)
   })
 })
 

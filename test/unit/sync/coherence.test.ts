@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { BusListener, InvalidationBus } from '../../../src/bus/invalidation-bus.ts'
+import type { BusListener, BusSession, InvalidationBus } from '../../../src/bus/invalidation-bus.ts'
 import { type BusMessage, decodeMessage, encodeMessage } from '../../../src/bus/message.ts'
 import { newCounters } from '../../../src/stats/counters.ts'
 import { Coherence } from '../../../src/sync/coherence.ts'
@@ -17,6 +17,7 @@ interface Settings {
   readonly publishFills?: boolean
   /** What an undo resolves. */
   readonly undone?: boolean
+  readonly origin?: object
   /** Called by each effect. */
   readonly onEffect?: () => void
 }
@@ -39,7 +40,7 @@ function open(settings: Settings = {}) {
     bus,
     cacheName,
     sourceId: cacheName,
-    origin: settings.rides === true ? (bus as MemoryBus).origin : undefined,
+    origin: settings.origin ?? (settings.rides === true ? (bus as MemoryBus).origin : undefined),
     policy: {
       unarmedTtl: 1000,
       unarmedServe: settings.unarmedServe ?? Number.POSITIVE_INFINITY,
@@ -274,6 +275,54 @@ it('a loss of which nobody tells is noticed within 6 s', async () => {
   await clock.advanceAsync(1)
   expect(coherence.armed).toBe(false)
 })
+
+it('a bus that is not heard for 10 s is named, once each time', async () => {
+  const { bus, clock, warnings } = await openArmed()
+  const [line] = (bus as MemoryBus).lines
+  await clock.advanceAsync(60_000)
+  line?.cut()
+  await clock.advanceAsync(9999)
+  expect(warnings).toEqual([])
+  await clock.advanceAsync(60_000)
+  expect(warnings).toEqual([
+    expect.stringContaining('the bus (memory) has not been heard for 10 s'),
+  ])
+  line?.mend()
+  await clock.advanceAsync(60_000)
+  line?.cut()
+  await clock.advanceAsync(10_000)
+  expect(warnings).toHaveLength(2)
+})
+
+it('messages ride as soon as the bus can tell its channel', async () => {
+  const memory = memoryBus()
+  let channel: string | undefined
+  const bus: InvalidationBus = {
+    name: 'late',
+    kind: 'messages',
+    open: (listener, cache) => ({
+      ...bound(memory.open(listener, cache)),
+      channelOn: () => channel,
+    }),
+  }
+  const { coherence } = await openArmed({ bus, origin: {} })
+  expect([coherence.ride('k'), coherence.wake('k'), coherence.hearsWakeUps]).toEqual([
+    undefined,
+    undefined,
+    false,
+  ])
+  channel = 'known now'
+  expect(coherence.ride('k')?.announcement.channel).toBe('known now')
+  expect([coherence.wake('k')?.channel, coherence.hearsWakeUps]).toEqual(['known now', true])
+})
+
+function bound(session: BusSession): BusSession {
+  return {
+    beat: () => session.beat(),
+    publish: (text) => session.publish(text),
+    close: () => session.close(),
+  }
+}
 
 it('older copies are served without the bus for as long as that is allowed', async () => {
   const { bus, clock, did } = await openArmed({ unarmedServe: 30_000 })
