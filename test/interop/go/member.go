@@ -57,7 +57,8 @@ func localTier(asked command) local.Local {
 	const life = time.Hour
 	switch asked.Local {
 	case "tinyLFU":
-		return local.NewTinyLFU(10_000, life)
+		// Some 60 for each entry: it counts the bytes of its own bookkeeping too.
+		return local.NewTinyLFU(1_000_000, life)
 	case "freeCache":
 		return local.NewFreeCache(16*local.MB, life, asked.Member)
 	default:

@@ -29,6 +29,16 @@ export class GoMember {
     throw new Error(`${command.do} in Go: ${answer.error}`)
   }
 
+  /** What it does makes an event; that has been published then. */
+  async change(command: GoCommand): Promise<GoAnswer> {
+    const own = async () =>
+      (await this.heard()).filter(({ event }) => event.SourceID === this.sourceId).length
+    const before = await own()
+    const answer = await this.call(command)
+    await until('Go publishes its event', async () => (await own()) > before)
+    return answer
+  }
+
   /** Whether its local tier has the key; no news are waited for. */
   async holds(key: string): Promise<boolean> {
     return (await this.call({ do: 'held', key })).held ?? false
@@ -36,8 +46,10 @@ export class GoMember {
 
   /** All that it has heard, its own events included. */
   async heard(): Promise<readonly GoNews[]> {
-    const { heard = [] } = await this.call({ do: 'heard', from: this.#heard.length })
-    this.#heard.push(...heard)
+    const from = this.#heard.length
+    const { heard = [] } = await this.call({ do: 'heard', from })
+    // Others may have asked meanwhile.
+    this.#heard.splice(from, heard.length, ...heard)
     return this.#heard
   }
 
