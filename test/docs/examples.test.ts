@@ -17,6 +17,8 @@ const PRINTS: Readonly<Record<string, string>> = {
     '<h1>Welcome</h1> 4 <h1>Welcome</h1>\na string, which Go keeps raw. Use codec text\n',
   'outage.mjs': '2 Grace true\n',
   'redis.mjs': 'Ada null absent\n',
+  'transport.mjs': 'Ada Grace 1\n',
+  'two-processes.mjs': '1 Ada false Grace\n',
 }
 
 /** Blocks of a page that stand for a file: `<!-- example: name -->` above a code block. */

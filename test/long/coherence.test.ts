@@ -68,7 +68,7 @@ describe('eight processes, for a minute,', () => {
   async function onBadWays(scenario: typeof cutBus, stage: Stage): Promise<Report> {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    return scenario(stage, proxy, SECONDS)
+    return scenario(stage, server, proxy, SECONDS)
   }
   const listeners = () => listenersAt(server)
 

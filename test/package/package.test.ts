@@ -43,6 +43,7 @@ describe('the tarball', () => {
       'LICENSE',
       'README.md',
       'docs/clients.md',
+      'docs/coherence.md',
       'docs/errors.md',
       'docs/interop.md',
       'docs/outages.md',

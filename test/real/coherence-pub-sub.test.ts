@@ -58,13 +58,13 @@ describe('eight processes on one Redis, half of them on ioredis, with redisPubSu
   }) => {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    for (const line of await cutBus(stage, proxy, 5)) await annotate(line)
+    for (const line of await cutBus(stage, server, proxy, 5)) await annotate(line)
   }, 60_000)
 
   it('do so when they are cut from the remote as well', async ({ annotate }) => {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    for (const line of await cutOff(stage, proxy, 5)) await annotate(line)
+    for (const line of await cutOff(stage, server, proxy, 5)) await annotate(line)
   }, 60_000)
 
   it('serve nothing old while their listening connections are killed', async ({ annotate }) => {

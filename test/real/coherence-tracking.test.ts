@@ -41,7 +41,7 @@ describe('eight processes with redisTracking, and a writer that knows of no cach
   }) => {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    for (const line of await cutBus(stage, proxy, 4.5)) await annotate(line)
+    for (const line of await cutBus(stage, server, proxy, 4.5)) await annotate(line)
   }, 60_000)
 
   it('serve nothing old while their listening connections are killed', async ({ annotate }) => {

@@ -28,7 +28,7 @@ type command struct {
 	Fixture string   `json:"fixture"`
 	Key     string   `json:"key"`
 	TTL     int64    `json:"ttl"`   // milliseconds
-	Loads   string   `json:"loads"` // what the loader gives: "value", "notFound" or "failure"
+	Loads   string   `json:"loads"` // what the loader gives: "value", "notFound", "failure", or "awaited": the value, once Redis says so
 	Target  string   `json:"target"`
 	Prefix  string   `json:"prefix"`
 	IDType  string   `json:"idType"`
@@ -191,6 +191,8 @@ func once(ctx context.Context, asked command) answer {
 			return nil, errNotFound
 		case "failure":
 			return nil, errors.New("the loader failed")
+		case "awaited":
+			return value.value, released(ctx, asked.Key)
 		default:
 			return value.value, nil
 		}
@@ -199,6 +201,14 @@ func once(ctx context.Context, asked command) answer {
 	given.Loads = loads
 	compare(&given, value, target)
 	return given
+}
+
+// released says in Redis, in a list, that it waits, and waits for a word in another one.
+func released(ctx context.Context, key string) error {
+	if err := client.RPush(ctx, key+":waiting", "").Err(); err != nil {
+		return err
+	}
+	return client.BLPop(ctx, 0, key+":released").Err()
 }
 
 // compare says whether the target holds the fixture. A target that was left alone on an error does not.

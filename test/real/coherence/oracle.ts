@@ -18,6 +18,8 @@ export interface Verdict {
   readonly staleDeaf: readonly Late[]
   /** How late those were, in ascending order, that heard of changes. */
   readonly delays: readonly number[]
+  /** Milliseconds that the slowest answer took. */
+  readonly slowest: number
 }
 
 export interface JudgeOptions {
@@ -48,9 +50,11 @@ export function judge(ledger: Ledger, options: JudgeOptions): Verdict {
   const staleDeaf: Late[] = []
   const delays: number[] = []
   let answers = 0
+  let slowest = 0
   for (const answer of ledger.answers) {
     if (answer.begunAt < from) continue
     answers++
+    slowest = Math.max(slowest, answer.settledAt - answer.begunAt)
     const newer = firstNewer(changes.get(answer.key) ?? [], answer.version)
     const by = newer === undefined ? 0 : answer.begunAt - newer.at
     if (by <= 0) continue
@@ -60,7 +64,7 @@ export function judge(ledger: Ledger, options: JudgeOptions): Verdict {
   }
   delays.sort((a, b) => a - b)
   const { length } = ledger.acknowledged
-  return { answers, changes: length, stale, staleUnarmed, staleDeaf, delays }
+  return { answers, changes: length, stale, staleUnarmed, staleDeaf, delays, slowest }
 }
 
 function byKey(all: readonly Acknowledged[]): Map<string, Acknowledged[]> {
@@ -132,11 +136,11 @@ function countByKey(all: readonly { readonly key: string }[]): Map<string, numbe
 
 /** In words, for whoever reads the report of a run. */
 export function told(verdict: Verdict): string {
-  const { answers, changes, stale, staleUnarmed, staleDeaf, delays } = verdict
+  const { answers, changes, stale, staleUnarmed, staleDeaf, delays, slowest } = verdict
   const at = (ratio: number) => (delays[Math.floor(delays.length * ratio)] ?? 0).toFixed(1)
   const worst = (late: readonly Late[]) => Math.max(0, ...late.map(({ by }) => by)).toFixed(0)
   return [
-    `${answers} answers, ${changes} changes`,
+    `${answers} answers, the slowest took ${slowest.toFixed(0)} ms; ${changes} changes`,
     `${delays.length} late: p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1 - 1e-9)} ms`,
     `${stale.length} stale (up to ${worst(stale)} ms)`,
     `unarmed ${staleUnarmed.length} stale (up to ${worst(staleUnarmed)} ms)`,

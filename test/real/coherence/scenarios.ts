@@ -143,7 +143,10 @@ function expectFreshBut(crew: Crew, deaf: readonly Span[], healedAt: number): Re
   return [told(verdict), `healed: ${told(healed)}`]
 }
 
-/** Only the bus of those in the second half is cut; those in the first half are the writers. */
+/**
+ * Only the bus of those in the second half is cut; those in the first half are the writers. All have a
+ * client for the bus alone, so that messages do not ride with the changes.
+ */
 export async function cutBus(stage: Stage, proxy: TcpFaultProxy, seconds: number): Promise<Report> {
   const { crew } = stage
   const half = crew.workers.length / 2
@@ -151,7 +154,7 @@ export async function cutBus(stage: Stage, proxy: TcpFaultProxy, seconds: number
   let healedAt = 0
   await crew.open((place) => {
     const setup = stage.setup('cut', place)
-    return place < half ? setup : { ...setup, busPort: proxy.port }
+    return { ...setup, busPort: place < half ? server.port : proxy.port }
   })
   await underLoad(crew, keysOf('cut:'), half, async () => {
     deaf = await cutting(proxy, seconds)
