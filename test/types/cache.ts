@@ -1,4 +1,4 @@
-import type { Cache, OnceResult } from '../../src/cache.ts'
+import type { Cache, OnceResult } from '../../src/face.ts'
 import {
   createCache,
   type Duration,

@@ -9,8 +9,9 @@ const RANKS: Readonly<Record<string, number>> = {
   ...{ tiers: 3, sync: 3, 'redis-common': 3 },
   ...{ read: 4, write: 4, redis: 4, ioredis: 4, lmdb: 4, lru: 4, 'broadcast-channel': 4 },
   ...{ options: 5, testing: 5, doctor: 5 },
-  'cache.ts': 6,
-  'index.ts': 7,
+  'face.ts': 6,
+  'cache.ts': 7,
+  'index.ts': 8,
 }
 
 /** What may be imported from outside, types included, besides Node.js itself. */
