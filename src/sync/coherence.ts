@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { GoEventType } from '../bus/go-event.ts'
 import { Hearing } from '../bus/hearing.ts'
 import type { BusSession, InvalidationBus } from '../bus/invalidation-bus.ts'
 import { type BusMessage, decodeMessage } from '../bus/message.ts'
@@ -56,6 +57,9 @@ import { OwnFills } from './own-fills.ts'
  *    landed. While a fill is being undone somebody here may read it: the key counts as changed once more
  *    when it is over.
  *
+ *    News of what W has loaded undo nothing: it lies over our fill, or our fill was refused. To compare
+ *    would take the same bytes of W's for ours, and both would load again, and again.
+ *
  * 6. News without an author (tracking) may be the echo of our own write, or an expiry: they drop the
  *    copy and fence local writes, and end no load: whether that may fill is decided by its lease.
  *
@@ -72,6 +76,13 @@ const UNHEARD_FOR = 10_000
 
 /** Milliseconds for which a close waits for what is still to be sent. */
 const CLOSE_WITHIN = 1000
+
+/** What jetcache-go tells when its loader has run: nothing but the remote has changed. */
+const LOADS: ReadonlySet<GoEventType | undefined> = new Set<GoEventType>([
+  'setByOnce',
+  'setByRefresh',
+  'setByMGet',
+])
 
 const UNTOLD: Filling = { settle: () => undefined }
 
@@ -261,19 +272,20 @@ export class Coherence implements Announcer {
     this.#apply(message)
   }
 
-  #apply({ place, flush, keys, wake }: BusMessage): void {
+  #apply({ place, type, flush, keys, wake }: BusMessage): void {
     const { effects } = this.#parts
     if (flush) this.#flush()
     for (const key of keys) {
-      if (place === undefined) this.#changedByForeigner(key)
+      if (place === undefined) this.#changedByForeigner(key, type)
       else effects.changed(key, false)
     }
     if (wake.length > 0) effects.woken(wake)
   }
 
-  #changedByForeigner(key: string): void {
+  #changedByForeigner(key: string, type: GoEventType | undefined): void {
     const { effects } = this.#parts
     effects.changed(key, true)
+    if (LOADS.has(type)) return
     const isOurs = this.#fills.take(key)
     if (isOurs !== undefined) void this.#undo(key, isOurs)
   }

@@ -53,6 +53,8 @@ export class OwnFills {
     return (landed) => {
       fill.onItsWay = false
       fill.at = this.#clock.monotonic()
+      // What lies there is another's, be it the same bytes.
+      if (!landed && this.#fills.get(key) === fill) this.#fills.delete(key)
       return landed && fill.overtaken ? isThatOf(fill) : undefined
     }
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, it, onTestFinished } from 'vitest'
 import { startRedis } from '../../src/testing/servers/redis.ts'
 import type { RedisProcess } from '../../src/testing/servers/server-process.ts'
-import { tcpFaultProxy } from '../../src/testing/tcp-fault-proxy.ts'
+import { type TcpFaultProxy, tcpFaultProxy } from '../../src/testing/tcp-fault-proxy.ts'
 import { Crew, type Setup } from '../real/coherence/crew.ts'
 import { coldCrowds, failingCrowds } from '../real/coherence/crowds.ts'
 import { foreignWriter } from '../real/coherence/foreign-writer.ts'
@@ -65,10 +65,10 @@ describe('eight processes, for a minute,', () => {
     setup: (name) => ({ name, client: 'lmdb', path, options: PATIENT }),
   })
 
-  async function onBadWays(scenario: typeof cutBus, stage: Stage): Promise<Report> {
+  async function onBadWays(run: (proxy: TcpFaultProxy) => Promise<Report>): Promise<Report> {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    return scenario(stage, server, proxy, SECONDS)
+    return run(proxy)
   }
   const listeners = () => listenersAt(server)
 
@@ -76,8 +76,10 @@ describe('eight processes, for a minute,', () => {
     'with redisPubSub': () => steady(pubSub(), SECONDS),
     'with redisPubSub, readers killed each second': () => killedReaders(pubSub(), SECONDS),
     'with redisPubSub, writers killed each second': () => killedWriters(pubSub(), SECONDS),
-    'with redisPubSub, the bus cut every 2 s': () => onBadWays(cutBus, pubSub()),
-    'with redisPubSub, the remote cut every 2 s': () => onBadWays(cutOff, pubSub()),
+    'with redisPubSub, the bus cut every 2 s': () =>
+      onBadWays((proxy) => cutBus(pubSub(), server, proxy, SECONDS)),
+    'with redisPubSub, the remote cut every 2 s': () =>
+      onBadWays((proxy) => cutOff(pubSub(), proxy, SECONDS)),
     'with redisPubSub, listeners killed each second': () =>
       killedListeners(pubSub(), server, listeners, SECONDS),
     'with redisPubSub, the server restored from 5 s ago': () => restored(pubSub(), server, 5),
@@ -87,7 +89,8 @@ describe('eight processes, for a minute,', () => {
     'with redisPubSub, crowds at cold keys': () => coldCrowds(pubSub(), 4, 200),
     'with redisPubSub, crowds at failing loaders': () => failingCrowds(pubSub(), 4, 100),
     'with redisTracking and a foreign writer': () => steady(tracking(), SECONDS),
-    'with redisTracking, the bus cut every 2 s': () => onBadWays(cutBus, tracking()),
+    'with redisTracking, the bus cut every 2 s': () =>
+      onBadWays((proxy) => cutBus(tracking(), server, proxy, SECONDS)),
     'with redisTracking, listeners killed each second': () =>
       killedListeners(tracking(), server, listeners, SECONDS),
     'with lmdbBus': () => steady(lmdb(), SECONDS),

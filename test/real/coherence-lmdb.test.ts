@@ -25,7 +25,7 @@ describe('eight processes on one directory of lmdb(), with lmdbBus', () => {
   }, 60_000)
 
   it('do so while readers are killed and replaced', async ({ annotate }) => {
-    for (const line of await killedReaders(stage, 3)) await annotate(line)
+    for (const line of await killedReaders(stage, 2.5)) await annotate(line)
   }, 60_000)
 
   it('load a cold key once, however many ask for it', async ({ annotate }) => {

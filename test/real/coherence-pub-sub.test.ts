@@ -40,17 +40,17 @@ describe('eight processes on one Redis, half of them on ioredis, with redisPubSu
   })
 
   it('load a key once per change, and serve nothing old', async ({ annotate }) => {
-    for (const line of await steady(stage, 5)) await annotate(line)
+    for (const line of await steady(stage, 4)) await annotate(line)
   }, 60_000)
 
   it('do so while readers are killed and replaced', async ({ annotate }) => {
-    for (const line of await killedReaders(stage, 3)) await annotate(line)
+    for (const line of await killedReaders(stage, 2.5)) await annotate(line)
   }, 60_000)
 
   it('serve for no longer than its ttl what a killed writer has not told of', async ({
     annotate,
   }) => {
-    for (const line of await killedWriters(stage, 3)) await annotate(line)
+    for (const line of await killedWriters(stage, 2.5)) await annotate(line)
   }, 60_000)
 
   it('serve nothing old while the way to the bus is cut, once they are armed', async ({
@@ -64,12 +64,12 @@ describe('eight processes on one Redis, half of them on ioredis, with redisPubSu
   it('do so when they are cut from the remote as well', async ({ annotate }) => {
     const proxy = await tcpFaultProxy({ target: server })
     onTestFinished(() => proxy.close())
-    for (const line of await cutOff(stage, server, proxy, 5)) await annotate(line)
+    for (const line of await cutOff(stage, proxy, 5)) await annotate(line)
   }, 60_000)
 
   it('serve nothing old while their listening connections are killed', async ({ annotate }) => {
     const listeners = () => listenersAt(server)
-    for (const line of await killedListeners(stage, server, listeners, 3)) await annotate(line)
+    for (const line of await killedListeners(stage, server, listeners, 2.5)) await annotate(line)
   }, 60_000)
 
   it('notice that the last message before a silence was lost', async ({ annotate }) => {

@@ -46,6 +46,6 @@ describe('eight processes with redisTracking, and a writer that knows of no cach
 
   it('serve nothing old while their listening connections are killed', async ({ annotate }) => {
     const listeners = () => listenersAt(server)
-    for (const line of await killedListeners(stage, server, listeners, 3)) await annotate(line)
+    for (const line of await killedListeners(stage, server, listeners, 2.5)) await annotate(line)
   }, 60_000)
 })

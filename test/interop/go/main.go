@@ -28,7 +28,7 @@ type command struct {
 	Fixture string   `json:"fixture"`
 	Key     string   `json:"key"`
 	TTL     int64    `json:"ttl"`   // milliseconds
-	Loads   string   `json:"loads"` // what the loader gives: "value", "notFound", "failure", or "awaited": the value, once Redis says so
+	Loads   string   `json:"loads"` // what the loader gives: "value", "notFound", "failure", or "awaited": the value, when told
 	Target  string   `json:"target"`
 	Prefix  string   `json:"prefix"`
 	IDType  string   `json:"idType"`

@@ -121,6 +121,11 @@ function loadTests(world: () => World, channel: () => Channel): void {
     return { loaded, resolve }
   }
 
+  /** What news make us do is a read and then a deletion: these, on the same connection, come later. */
+  async function overtaken(cache: Cache, next: string): Promise<void> {
+    for (const value of ['one', 'two', 'three']) await cache.set(next, value)
+  }
+
   test('what we load is not stored when we have heard of a delete in Go', async () => {
     const { key, redis } = world()
     const { go, open } = channel()
@@ -184,6 +189,45 @@ function loadTests(world: () => World, channel: () => Channel): void {
       expect(cache.stats()).toMatchObject({ fillsFenced: 1, foreignUndone: 0 })
     },
   )
+
+  test.each(['set', 'once'] as const)(
+    'what %s in Go has stored stays when we load the same value, and are refused',
+    async (change) => {
+      const { key, redis } = world()
+      const { go, open } = channel()
+      const cache = await open()
+      const at = key('same')
+      const { loaded, resolve } = await loading(cache, at)
+      await go.holdingEvents(async () => {
+        await go.call({ do: change, key: at, text: 'same' })
+        resolve('same')
+        await loaded
+      })
+      await until('we hear of it', () => cache.stats().busReceived > 0)
+      await overtaken(cache, key('next'))
+      expect(await cache.get(at)).toBe('same')
+      expect(await redis.get(at)).toBe('same')
+      expect(cache.stats()).toMatchObject({ fillsFenced: 1, foreignUndone: 0 })
+    },
+  )
+
+  test('what Once in Go loads while we load the same value, and stores after us, stays', async () => {
+    const { key, redis } = world()
+    const { go, open } = channel()
+    const cache = await open()
+    const at = key('same')
+    const there = go.change({ do: 'once', key: at, text: 'same', loads: 'awaited' })
+    await until('Go loads', async () => (await redis.lLen(`${at}:waiting`)) === 1)
+    expect(await cache.once(at, () => 'same')).toBe('same')
+    await redis.lPush(`${at}:released`, '')
+    await there
+    await until('we hear of it', () => cache.stats().busReceived > 0)
+    await overtaken(cache, key('next'))
+    const { load, runs } = countedLoader('loaded')
+    expect(await cache.once(at, load)).toBe('same')
+    expect(runs()).toBe(0)
+    expect(cache.stats().foreignUndone).toBe(0)
+  })
 
   test('with publishFills a load of ours drops the copy that Go kept longer than Redis', async () => {
     const { key, redis } = world()

@@ -5,7 +5,7 @@ import { now } from './ledger.ts'
 import { type JudgeOptions, judge, loadsPerKey, told, type Verdict } from './oracle.ts'
 
 /** Milliseconds that news may take on a machine whose processors are all busy. */
-export const DELAY = 250
+export const DELAY = 500
 
 /** Remote operations do not time out on a busy machine: then each load has its one reason. */
 export const PATIENT: Readonly<Record<string, unknown>> = { remoteTimeout: '5s' }

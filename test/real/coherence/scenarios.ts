@@ -147,7 +147,12 @@ function expectFreshBut(crew: Crew, deaf: readonly Span[], healedAt: number): Re
  * Only the bus of those in the second half is cut; those in the first half are the writers. All have a
  * client for the bus alone, so that messages do not ride with the changes.
  */
-export async function cutBus(stage: Stage, proxy: TcpFaultProxy, seconds: number): Promise<Report> {
+export async function cutBus(
+  stage: Stage,
+  server: RedisProcess,
+  proxy: TcpFaultProxy,
+  seconds: number,
+): Promise<Report> {
   const { crew } = stage
   const half = crew.workers.length / 2
   let deaf: readonly Span[] = []

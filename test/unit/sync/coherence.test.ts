@@ -381,6 +381,24 @@ it('a fill is taken back if a writer without leases has changed the key, and tha
   ])
 })
 
+it.each(['setByOnce', 'setByRefresh', 'setByMGet'] as const)(
+  'a load of such a writer takes no fill back, and a change after it does, type %s',
+  async (type) => {
+    const { bus, clock, one } = await openTwo({ undone: true })
+    one.coherence.filling('k', bytes('stale')).settle(true)
+    bus.announce('c', go({ type }))
+    await clock.advanceAsync(0)
+    expect(one.did).toEqual([['changed', 'k', true]])
+    bus.announce('c', go())
+    await clock.advanceAsync(0)
+    expect(one.did.slice(1)).toEqual([
+      ['changed', 'k', true],
+      ['undo', 'k'],
+      ['changed', 'k', false],
+    ])
+  },
+)
+
 it('a fill that such a writer overtakes on its way is taken back once it has landed', async () => {
   const { bus, clock, one, two } = await openTwo({ undone: true })
   const filling = one.coherence.filling('k', bytes('stale'))

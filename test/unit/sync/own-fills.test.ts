@@ -75,6 +75,20 @@ it('a fill that has not landed leaves nothing to be taken back', () => {
   expect(settle(false)).toBeUndefined()
 })
 
+it('a fill that has not landed is not told, though the same bytes may lie there', () => {
+  const { fills } = newFills()
+  fills.add('k', bytes('same'))(false)
+  expect(fills.take('k')).toBeUndefined()
+})
+
+it('a fill that has not landed leaves the one after it to be told', () => {
+  const { fills, fill } = newFills()
+  const settle = fills.add('k', bytes('first'))
+  fill('k', 'second')
+  settle(false)
+  expect(fills.take('k')?.(bytes('second'))).toBe(true)
+})
+
 it('the window begins when a fill has landed, however long that took', () => {
   const { clock, fills } = newFills()
   const settle = fills.add('k', bytes('ours'))
