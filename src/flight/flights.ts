@@ -146,6 +146,11 @@ export class Flights<Load, Read> {
     return load
   }
 
+  /** The same for one load, if it is still the one to be joined. */
+  invalidateLoad(key: string, load: Load): void {
+    if (this.#states.get(key)?.load === load) this.invalidate(key)
+  }
+
   /** Local writes of this key that are under way will not happen. */
   fence(key: string): void {
     const state = this.#states.get(key)

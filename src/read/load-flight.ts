@@ -14,6 +14,11 @@ export class LoadFlight {
   ticket: Ticket
   /** What it loads under. */
   lease: Lease | undefined
+  /**
+   * A change was heard of, and nobody knows yet whether it came before the lease or after it: who
+   * asks now waits until that is known.
+   */
+  doubt: Promise<void> | undefined
   /** Called when its last caller has left. */
   onAbandon: () => void = () => undefined
   readonly #abandon: (reason: unknown) => void

@@ -46,8 +46,8 @@ import type { LoadFlight } from './load-flight.ts'
  *
  * Those who wait hear of the end by a message, if there is a bus that carries such (only a lease that
  * somebody was refused makes one), else they look again and again: after 10, 20, 40 ... 250 ms. They
- * look too when the life they were told is over, since a lease that expires tells nobody, and when the
- * bus or the remote is lost. After a holder that failed they wait for one more; then, and when
+ * look too when the life they were told is over, since a lease that expires tells nobody, after half a
+ * second in any case, since not everybody may have a bus, and when the bus or the remote is lost. After a holder that failed they wait for one more; then, and when
  * `maxWait` is over, they load without a lease and store nothing: in the worst case each process loads
  * once, in three rounds.
  */
@@ -64,6 +64,9 @@ const AFTER_LIFE = 5
 
 /** Times that a load looks again because the key was changed while it looked. */
 const MOST_RESTARTS = 3
+
+/** Milliseconds until a look where the end of the lease is told: the one who has it may have no voice. */
+const LOOK_AFTER_ALL = 500
 
 /** What a load has to do. */
 type Turn =
@@ -143,7 +146,7 @@ export class LoadTurns {
     for (let holders = 1; holders <= MOST_HOLDERS; ) {
       const left = maxWait - (clock.monotonic() - arrivedAt)
       if (left <= 0 || flight.load.abandoned) break
-      const pause = hearsWakeUps() ? Infinity : pauseBefore(looks++)
+      const pause = hearsWakeUps() ? LOOK_AFTER_ALL : pauseBefore(looks++)
       await waiter.pause(Math.min(left, held.left + AFTER_LIFE, pause))
       if (flight.load.abandoned) break
       const budget = remote.budget()

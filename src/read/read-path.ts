@@ -85,6 +85,9 @@ export class ReadPath {
   /** Joins or leads the load of a key that local did not answer. */
   load(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
     const joinable = this.#flights.load(key)
+    if (joinable?.doubt !== undefined) {
+      return joinable.doubt.then(() => this.load(key, loader, call))
+    }
     if (joinable !== undefined) {
       this.#counters.coalesced++
       return joinable.join(call.signal)

@@ -45,6 +45,16 @@ export class Lease {
     this.#timer = this.#clock.setTimer(RENEW_EVERY, () => void this.#renew())
   }
 
+  /**
+   * Asks whether it has been taken away, and renews it. Resolves `false` also where nobody can tell.
+   */
+  async stillHeld(): Promise<boolean> {
+    if (this.#over) return false
+    const held = await this.#calls.renew(this.key, this.token)
+    if (held === false) this.#lose()
+    return held === true && !this.#over
+  }
+
   /** It ended by its fill, or with a change. */
   end(): void {
     if (this.#over) return
@@ -63,7 +73,12 @@ export class Lease {
   async #renew(): Promise<void> {
     const held = await this.#calls.renew(this.key, this.token)
     if (this.#over) return
-    if (held !== false) return this.keep()
+    if (held === false) this.#lose()
+    else this.keep()
+  }
+
+  #lose(): void {
+    if (this.#over) return
     this.end()
     this.#calls.lost()
   }

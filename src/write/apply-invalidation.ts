@@ -4,10 +4,26 @@ import type { LocalTier } from '../local/local-tier.ts'
 
 /** A load as far as a change of another process touches it. */
 interface Leased {
-  readonly lease: { release(): void } | undefined
+  readonly lease:
+    | { readonly isOver: boolean; stillHeld(): Promise<boolean>; release(): void }
+    | undefined
+  doubt: Promise<void> | undefined
 }
 
-/** What this process does when it hears that others have changed something. */
+/**
+ * What this process does when it hears that others have changed something.
+ *
+ * The news of a change may be late: a load that began after the change, and has the lease since, is as
+ * new as can be, and to end it would load the same once more. The change has taken away every lease
+ * that was older. So the remote is asked whether the load still has its own:
+ *
+ *   change, lease granted, news    it has: the load goes on. It fills local no more, since a change that
+ *                                  came after the fill might have news that come before its answer
+ *   lease granted, change, news    it has not: the epoch ends
+ *
+ * Who asks meanwhile waits for the answer. A writer who knows of no leases has taken none away: its news
+ * end the epoch at once, and the lease is given back.
+ */
 export class ApplyInvalidation {
   readonly #flights: Flights<Leased, unknown>
   readonly #waiters: Waiters
@@ -20,14 +36,18 @@ export class ApplyInvalidation {
   }
 
   /**
-   * A process has changed the key: what is under way stores nothing, and is not joined any more.
+   * A process has changed the key: what is under way stores nothing that is older.
    *
    * @param foreign It knows of no leases, and has taken none away.
    */
   changed(key: string, foreign: boolean): void {
-    const ended = this.#flights.invalidate(key)
+    const load = this.#flights.load(key)
+    if (!foreign && load?.lease?.isOver === false) this.#question(key, load)
+    else {
+      this.#flights.invalidate(key)
+      if (foreign) load?.lease?.release()
+    }
     this.#local?.delete(key)
-    if (foreign) ended?.lease?.release()
     this.#waiters.wake(key)
   }
 
@@ -51,5 +71,17 @@ export class ApplyInvalidation {
   woken(keys: readonly string[] | undefined): void {
     if (keys === undefined) this.#waiters.wakeAll()
     else for (const key of keys) this.#waiters.wake(key)
+  }
+
+  #question(key: string, load: Leased): void {
+    this.#flights.fence(key)
+    const doubt: Promise<void> = (load.lease?.stillHeld() ?? Promise.resolve(false)).then(
+      (held) => {
+        // There may have been other news meanwhile, which have a question of their own.
+        if (load.doubt === doubt) load.doubt = undefined
+        if (!held) this.#flights.invalidateLoad(key, load)
+      },
+    )
+    load.doubt = doubt
   }
 }

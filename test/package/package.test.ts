@@ -47,6 +47,7 @@ describe('the tarball', () => {
       'docs/errors.md',
       'docs/interop.md',
       'docs/outages.md',
+      'docs/scale.md',
       'docs/testing.md',
       'package.json',
     ])

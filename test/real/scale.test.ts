@@ -17,12 +17,12 @@ describe('processes on one Redis, half of them on ioredis,', () => {
 
   it.for([1, 2, 4])(
     'cost it what the model says: %i',
+    { timeout: 60_000 },
     async (processes, { annotate }) => {
       while (crew.workers.length < processes) await crew.recruit()
       for (const bus of ['pubSub', 'tracking'] as const) {
         for (const line of await measure({ crew, server, bus })) await annotate(line)
       }
     },
-    60_000,
   )
 })

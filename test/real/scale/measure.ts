@@ -87,10 +87,11 @@ function setupOf({ server, bus }: Fleet, name: string, place: number): Setup {
 async function changesPublished(fleet: Fleet, name: string): Promise<readonly Row[]> {
   const { crew } = fleet
   const others = crew.workers.length - 1
+  const keys = await spread(fleet, name)
   const before = await totals(crew)
   const published = await calls(fleet.server, 'publish')
   const beatsFrom = performance.now()
-  const silences = await change(fleet, name)
+  const silences = await change(fleet, keys)
   const heard = CHANGES * others
   await until('all have heard of all changes', async () => {
     return (await totals(crew)).received - before.received >= heard
@@ -127,7 +128,7 @@ async function changesNoticed(fleet: Fleet, name: string): Promise<readonly Row[
   const before = await totals(crew)
   const writes = await calls(fleet.server, 'set')
   const leases = before.leases
-  await change(fleet, name)
+  await change(fleet, await spread(fleet, name))
   const least = CHANGES * processes
   await until('all have been told of all changes', async () => {
     return (await totals(crew)).received - before.received >= least
@@ -136,7 +137,7 @@ async function changesNoticed(fleet: Fleet, name: string): Promise<readonly Row[
   const setOnes = (await calls(fleet.server, 'set')) - writes - (after.leases - leases)
   return [
     {
-      what: `notices of ${CHANGES} writes under the prefix`,
+      what: `notices of ${setOnes} writes under the prefix, ${CHANGES} of them changes`,
       least,
       measured: after.received - before.received,
       most: setOnes * processes,
@@ -144,11 +145,15 @@ async function changesNoticed(fleet: Fleet, name: string): Promise<readonly Row[
   ]
 }
 
-/** The same number of changes, however many processes make them. Returns how many silences began. */
-async function change({ crew }: Fleet, name: string): Promise<number> {
-  const { workers } = crew
+/** Each process gets a copy of each key: the first one loads them, so that nobody waits for another. */
+async function spread({ crew }: Fleet, name: string): Promise<readonly string[]> {
   const keys = Array.from({ length: KEYS }, (_, i) => `${name}:changed:${i}`)
-  await Promise.all(workers.map((worker) => worker.ask('readAll', keys)))
+  for (const worker of crew.workers) await worker.ask('readAll', keys)
+  return keys
+}
+
+/** The same number of changes, however many make them. Returns how many silences have begun by then. */
+async function change({ crew: { workers } }: Fleet, keys: readonly string[]): Promise<number> {
   const lastAt = new Map<Worker, number>()
   let silences = workers.length
   for (let i = 0; i < CHANGES; i++) {
@@ -185,7 +190,7 @@ async function coldKeys({ crew, server, bus }: Fleet, name: string): Promise<rea
       most: COLD * (workers.length + 1) + waits,
     },
     {
-      what: `deliveries to other processes in the meantime`,
+      what: 'deliveries to other processes in the meantime',
       least: waits,
       measured: after.received - before.received,
       most: (COLD + REPEATS * workers.length) * others,
@@ -203,10 +208,11 @@ async function idle({ crew, server, bus }: Fleet): Promise<Row> {
     return (await calls(server, command)) - beats >= BEATS * processes
   })
   const measured = (await allCalls(server)) - all
-  const due = beatsIn(performance.now() - from) * processes
+  const elapsed = (performance.now() - from) / 1000
+  const due = beatsIn(elapsed * 1000) * processes
   const repeats = bus === 'pubSub' ? REPEATS * processes : 0
   return {
-    what: `commands when nothing happens, in ${due / processes - 1} s`,
+    what: `commands when nothing happens, in ${elapsed.toFixed(1)} s`,
     least: BEATS * processes,
     measured,
     most: due + repeats,
