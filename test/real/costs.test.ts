@@ -152,10 +152,13 @@ describe.for(Object.entries(CLIENTS))('what is sent to a real Redis by %s', ([, 
         const { resolve } = await held.run(0)
         expect(await server.ask('EXISTS', `_#JL#{${key}}`)).toBe(1)
         const heard = other.cache.stats().busReceived
-        const work = () => (verb === 'set' ? counted.cache.set(key, 1) : counted.cache.delete(key))
+        const work = async () => {
+          await (verb === 'set' ? counted.cache.set(key, 1) : counted.cache.delete(key))
+          // A message of its own would follow the change.
+          await until('it is heard', () => other.cache.stats().busReceived === heard + 1)
+        }
         expect(await costOf(counted, work)).toEqual(ONE)
         expect(await server.ask('EXISTS', `_#JL#{${key}}`)).toBe(0)
-        await until('it is heard', () => other.cache.stats().busReceived === heard + 1)
         resolve('old')
         await load
       },

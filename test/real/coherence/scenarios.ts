@@ -105,7 +105,7 @@ export async function killedWriters(stage: Stage, seconds: number): Promise<Repo
   )
   const { ledger } = crew
   // Lives are up to a tenth shorter than the ttl.
-  const loads = await expectFewLoads(crew, { shortestLife: 0.9 * ttl })
+  const loads = await expectFewLoads(crew, { shortestLife: 0.9 * ttl, disturbed: true })
   const acknowledged = new Set(ledger.acknowledged.map(({ key, version }) => `${key} ${version}`))
   const lost = ledger.updates.filter(({ key, version }) => !acknowledged.has(`${key} ${version}`))
   ledger.acknowledged.push(...lost)
@@ -168,7 +168,7 @@ export async function cutBus(
     await lasting(1000)
   })
   expect(await crew.sum(({ busDisarmed }) => busDisarmed)).toBeGreaterThan(0)
-  return [...expectFreshBut(crew, deaf, healedAt), await expectFewLoads(crew)]
+  return [...expectFreshBut(crew, deaf, healedAt), await expectFewLoads(crew, { disturbed: true })]
 }
 
 /** Those in the second half are cut from the remote as well, and all are writers. */
@@ -220,7 +220,11 @@ export async function killedListeners(
   const verdict = expectFresh(crew, { delay: DELAY })
   const healed = judge(crew.ledger, { delay: DELAY, from: healedAt })
   expect([...healed.stale, ...healed.staleUnarmed], told(healed)).toEqual([])
-  return [`${killed} connections killed`, told(verdict), await expectFewLoads(crew)]
+  return [
+    `${killed} connections killed`,
+    told(verdict),
+    await expectFewLoads(crew, { disturbed: true }),
+  ]
 }
 
 /** The server dies, and begins anew with what it held some seconds before. */
@@ -252,6 +256,6 @@ export async function restored(
   const healed = judge(crew.ledger, { delay: DELAY, from: healedAt })
   expect(healed.answers).toBeGreaterThan(100)
   expect([...healed.stale, ...healed.staleUnarmed].slice(0, 5), told(healed)).toEqual([])
-  const loads = await expectFewLoads(crew, { from: healedAt })
+  const loads = await expectFewLoads(crew, { from: healedAt, disturbed: true })
   return [`${replayed} replayed`, `all: ${told(all)}`, `healed: ${told(healed)}`, loads]
 }
