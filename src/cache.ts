@@ -105,7 +105,12 @@ class TieredCache implements Cache<null> {
     this.#write = new WritePath(this.#stack, this.#flights, this.#waiters, (key) =>
       coherence?.changed([key]),
     )
-    coherence?.start()
+    try {
+      coherence?.start()
+    } catch (error) {
+      void this.#closeParts()
+      throw error
+    }
     this.#release = clock.hold?.()
   }
 

@@ -68,7 +68,7 @@ export interface Ticket {
 
 /** A change under way. */
 export interface Change {
-  /** Whether no other change has begun or settled, and no fence come, since it began. */
+  /** Whether no other change has been under way, and no fence come, since it began. */
   alone(): boolean
   /** It took effect, failed, or nobody will ever know. */
   settle(): void
@@ -114,13 +114,14 @@ export class Flights<Load, Read> {
 
   change(key: string): Change {
     const state = this.#enter(key)
-    state.changes++
+    const first = ++state.changes === 1
     endEpoch(state)
     const epoch = state.epoch
     const fence = state.fence
     const flushes = this.#flushes
     return {
       alone: () =>
+        first &&
         state.epoch === epoch &&
         state.fence === fence &&
         this.#flushes === flushes &&

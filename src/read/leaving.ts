@@ -25,3 +25,22 @@ export function whenAborted(signal: AbortSignal, leave: () => void): () => void 
 function leaveAll(this: AbortSignal): void {
   for (const leave of [...(waiting.get(this) ?? [])]) leave()
 }
+
+/** Resolves with the promise, which never rejects, or rejects with the signal's reason. */
+export function unlessAborted(
+  promise: Promise<void>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const stopWaiting = whenAborted(signal, () => {
+      stopWaiting()
+      reject(signal.reason)
+    })
+    promise.then(() => {
+      stopWaiting()
+      if (signal.aborted) reject(signal.reason)
+      else resolve()
+    })
+  })
+}

@@ -12,6 +12,8 @@ export class LoadFlight {
   readonly load: Load
   /** Its right to store; another one after `renew`. */
   ticket: Ticket
+  /** When the first of its callers came, those of loads that joined it included. */
+  arrivedAt: number
   /** What it loads under. */
   lease: Lease | undefined
   /**
@@ -21,15 +23,18 @@ export class LoadFlight {
   doubt: Promise<void> | undefined
   /** Called when its last caller has left. */
   onAbandon: () => void = () => undefined
+  /** Called when somebody has joined who came before it. */
+  onHurry: () => void = () => undefined
   readonly #abandon: (reason: unknown) => void
   readonly #result: Promise<Loaded>
   #land: (result: Promise<Loaded>) => void = () => undefined
   #callers = 0
 
   /** @param abandon Called once when the last caller has left, with that caller's reason. */
-  constructor(load: Load, ticket: Ticket, abandon: (reason: unknown) => void) {
+  constructor(load: Load, ticket: Ticket, arrivedAt: number, abandon: (reason: unknown) => void) {
     this.load = load
     this.ticket = ticket
+    this.arrivedAt = arrivedAt
     this.#abandon = abandon
     this.#result = new Promise((resolve) => {
       this.#land = resolve
@@ -54,6 +59,10 @@ export class LoadFlight {
     const leaving = new AbortController()
     this.onAbandon = () => leaving.abort()
     if (this.load.abandoned) leaving.abort()
+    if (this.arrivedAt < other.arrivedAt) {
+      other.arrivedAt = this.arrivedAt
+      other.onHurry()
+    }
     return other.join(leaving.signal)
   }
 

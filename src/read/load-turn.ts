@@ -119,32 +119,27 @@ export class LoadTurns {
 
   /** Never rejects. */
   async take(arrival: Arrival): Promise<Taken> {
-    const { waiters, clock, hearsWakeUps } = this.#parts
-    const arrivedAt = clock.monotonic()
+    const { waiters, hearsWakeUps } = this.#parts
     const waiter = hearsWakeUps() ? waiters.listen(arrival.key) : undefined
     const budget = arrival.remote.budget()
     const turn = await this.#look(arrival, budget)
     if (turn.kind === 'held') {
-      return this.#wait(arrival, turn, arrivedAt, waiter ?? waiters.listen(arrival.key))
+      return this.#wait(arrival, turn, waiter ?? waiters.listen(arrival.key))
     }
     waiter?.leave()
     return { turn, budget }
   }
 
-  async #wait(
-    arrival: Arrival,
-    first: LeaseHeld,
-    arrivedAt: number,
-    waiter: Waiter,
-  ): Promise<Taken> {
+  async #wait(arrival: Arrival, first: LeaseHeld, waiter: Waiter): Promise<Taken> {
     const { clock, counters, maxWait, hearsWakeUps } = this.#parts
     const { remote, flight } = arrival
     counters.leasesWaited++
     flight.onAbandon = () => waiter.wake()
+    flight.onHurry = flight.onAbandon
     let held = first
     let looks = 0
     for (let holders = 1; holders <= MOST_HOLDERS; ) {
-      const left = maxWait - (clock.monotonic() - arrivedAt)
+      const left = maxWait - (clock.monotonic() - flight.arrivedAt)
       if (left <= 0 || flight.load.abandoned) break
       const pause = hearsWakeUps() ? LOOK_AFTER_ALL : pauseBefore(looks++)
       await waiter.pause(Math.min(left, held.left + AFTER_LIFE, pause))

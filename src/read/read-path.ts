@@ -13,6 +13,7 @@ import type { Counters } from '../stats/counters.ts'
 import type { LoadAnswer, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import type { AnyLoader, GetCall, OnceCall } from './call.ts'
 import type { CacheFlights, JoinableRead } from './joinable.ts'
+import { unlessAborted } from './leaving.ts'
 import { Load } from './load.ts'
 import { LoadFlight } from './load-flight.ts'
 import { LoadTurns } from './load-turn.ts'
@@ -86,7 +87,7 @@ export class ReadPath {
   load(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
     const joinable = this.#flights.load(key)
     if (joinable?.doubt !== undefined) {
-      return joinable.doubt.then(() => this.load(key, loader, call))
+      return unlessAborted(joinable.doubt, call.signal).then(() => this.load(key, loader, call))
     }
     if (joinable !== undefined) {
       this.#counters.coalesced++
@@ -134,7 +135,10 @@ export class ReadPath {
       flight.onAbandon()
     })
     const ticket = this.#flights.open(key)
-    const flight: LoadFlight = new LoadFlight(load, ticket, (reason) => load.abandon(reason))
+    const arrivedAt = this.#clock.monotonic()
+    const flight: LoadFlight = new LoadFlight(load, ticket, arrivedAt, (reason) =>
+      load.abandon(reason),
+    )
     this.#flights.offerLoad(key, flight)
     flight.lands(this.#fly({ key, loader, call, flight }))
     return flight

@@ -19,12 +19,19 @@ export interface Announcer {
   changed(keys: readonly string[]): void
   /** The message for those who wait for the lease of a key; `undefined`: they learn it without one. */
   wake(key: string): Announcement | undefined
-  /** A load is about to fill the key with these bytes; asked for in the turn in which that is sent. */
-  filling(key: string, bytes: Uint8Array): Filling
+  /**
+   * A load is about to fill the key with these bytes; asked for in the turn in which that is sent.
+   *
+   * @param leased Whether a change by a cache of ours would have stopped it.
+   */
+  filling(key: string, bytes: Uint8Array, leased: boolean): Filling
 }
 
 /** A fill on its way. */
 export interface Filling {
-  /** @param landed Whether the remote may hold what it brought. */
-  settle(landed: boolean): void
+  /**
+   * @param landed Whether the remote holds what it brought; `undefined`: nobody knows.
+   * @returns Whether news came meanwhile because of which it must not be left there, if nobody knows.
+   */
+  settle(landed: boolean | undefined): boolean
 }

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../model/clock.ts'
 /** Milliseconds for which a lease is taken, each time. */
 export const LEASE_LIFE = 3000
 
-/** Milliseconds between two renewals: two may be lost without the lease. */
+/** Milliseconds between two renewals: one may be lost without the lease. */
 const RENEW_EVERY = 1000
 
 /** What a lease does to the remote. Neither rejects. */
@@ -51,7 +51,7 @@ export class Lease {
   async stillHeld(): Promise<boolean> {
     if (this.#over) return false
     const held = await this.#calls.renew(this.key, this.token)
-    if (held === false) this.#lose()
+    if (held === false) this.lose()
     return held === true && !this.#over
   }
 
@@ -71,13 +71,13 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    const held = await this.#calls.renew(this.key, this.token)
-    if (this.#over) return
-    if (held === false) this.#lose()
-    else this.keep()
+    // At once: one that is not answered must not put off the next.
+    this.keep()
+    if ((await this.#calls.renew(this.key, this.token)) === false) this.lose()
   }
 
-  #lose(): void {
+  /** It is gone, though nobody here has ended it. */
+  lose(): void {
     if (this.#over) return
     this.end()
     this.#calls.lost()

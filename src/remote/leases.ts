@@ -63,6 +63,8 @@ export class Leases {
     this.#reads = new TickReads({
       ask: (keys) => this.#read(keys),
       groupOf: (key) => store.groupOf?.(key) ?? 0,
+      // All leases of a request have one token.
+      repeats: false,
       guard,
       refusal: parts.refusal,
       unused: (_, answer) => {
@@ -100,6 +102,11 @@ export class Leases {
     waits = false
     if (taken instanceof Failure) throw taken.error(key)
     return taken
+  }
+
+  /** What is held counts no more: nobody knows what the server that answers now knows of it. */
+  forget(): void {
+    for (const lease of this.#held) lease.lose()
   }
 
   /** Gives back what is still held; resolves when no release is under way. */

@@ -57,8 +57,8 @@ interface Write<T> {
   readonly send: (options: RemoteChangeOptions) => Promise<T>
   /** Whether something old is left, or comes back, where the write is lost. */
   readonly lasting: boolean
-  /** Whether others must hear of it. */
-  readonly announced: boolean
+  /** Whether others must hear of it, and whether a message may go with it. */
+  readonly announced: 'with it' | 'after it' | 'not'
   /** Whether it has changed what the key holds. */
   readonly took: (result: T) => boolean
 }
@@ -101,6 +101,7 @@ export class RemoteTier {
     this.#reads = new TickReads({
       ask: (keys) => this.#ask(keys),
       groupOf: (key) => store.groupOf?.(key) ?? 0,
+      repeats: true,
       guard,
       refusal,
     })
@@ -160,6 +161,7 @@ export class RemoteTier {
   async fill(fill: Fill, budget: Budget): Promise<LeaseFill | 'fenced'> {
     const { key, expected, bytes, lease } = fill
     let filling: Filling | undefined
+    const news = lease === undefined ? 'after it' : 'with it'
     try {
       const outcome = await this.#write<LeaseFill | 'fenced'>({
         operation: 'fill',
@@ -167,7 +169,7 @@ export class RemoteTier {
         budget,
         send: async (options) => {
           if (!fill.mayStill()) return 'fenced'
-          filling = this.#announcer?.filling(key, bytes)
+          filling = this.#announcer?.filling(key, bytes, lease !== undefined)
           return lease === undefined
             ? this.#fillBare(fill, options)
             : this.#fillUnder(lease, fill, options)
@@ -175,13 +177,14 @@ export class RemoteTier {
         // What its lease does not let in is stopped there, however late it comes.
         lasting: lease === undefined,
         // Who found nothing cannot hold a copy of something.
-        announced: expected !== undefined,
+        announced: expected === undefined ? 'not' : news,
         took: (result) => result === 'took',
       })
       filling?.settle(outcome === 'took')
       return outcome
     } catch (error) {
-      filling?.settle(true)
+      // What is undone now might come before it.
+      if (filling?.settle(undefined)) this.#repairs.add(key)
       throw error
     }
   }
@@ -199,7 +202,7 @@ export class RemoteTier {
       send: (options) => this.#store.set(key, bytes, { ttl, when, ...options }),
       // Whoever asked for "only if absent" has nothing old to be undone.
       lasting: when !== 'absent',
-      announced: true,
+      announced: 'with it',
       took: (took) => took,
     })
   }
@@ -211,7 +214,7 @@ export class RemoteTier {
       budget,
       send: (options) => this.#store.delete([key], options),
       lasting: true,
-      announced: true,
+      announced: 'with it',
       took: () => true,
     })
   }
@@ -278,7 +281,7 @@ export class RemoteTier {
     const send = () => {
       const connection = this.#store.connection?.()
       if (connection !== undefined) sent.sentOn(connection)
-      if (write.announced) ride = this.#announcer?.ride(key)
+      if (write.announced === 'with it') ride = this.#announcer?.ride(key)
       const sending = write.send({ signal, announce: ride?.announcement })
       return sent.follow(sending, (error) => this.#store.judge?.(error))
     }
@@ -286,7 +289,7 @@ export class RemoteTier {
     if (!(result instanceof Failure)) {
       const took = write.took(result)
       ride?.settle(took)
-      if (took && write.announced && ride === undefined) this.#announcer?.changed([key])
+      if (took && write.announced !== 'not' && ride === undefined) this.#announcer?.changed([key])
       if (write.lasting && operation !== 'fill') {
         this.#acknowledged.add(key, this.#guard.lastReplyAt)
       }
@@ -328,6 +331,8 @@ export class RemoteTier {
   #replaced(): void {
     const keys = this.#acknowledged.take(this.#guard.lastReplyAt)
     for (const key of keys) this.#repairs.add(key)
+    // It may not know of the changes that have taken some of them away.
+    this.leases?.forget()
     this.#counters.remoteReplaced++
     this.#counters.replayed += keys.length
     this.#onReplaced()

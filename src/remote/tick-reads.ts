@@ -27,6 +27,8 @@ interface TickReadsParts<Answer> {
   readonly guard: Guard
   /** Why a key must not be read now. */
   readonly refusal: (key: string) => Failure | undefined
+  /** Whether a key may be asked for twice in one request. */
+  readonly repeats: boolean
   /** An answer came when nobody waited for it any more. */
   readonly unused?: (key: string, answer: Answer) => void
 }
@@ -69,7 +71,9 @@ export class TickReads<Answer> {
   #join(reader: Reader<Answer>): void {
     const group = this.#parts.groupOf(reader.key)
     const open = this.#batches.get(group)
-    if (open !== undefined && open.length < MOST_KEYS) {
+    const { repeats } = this.#parts
+    const isThere = () => open?.some(({ key }) => key === reader.key)
+    if (open !== undefined && open.length < MOST_KEYS && (repeats || !isThere())) {
       open.push(reader)
       return
     }

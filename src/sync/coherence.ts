@@ -84,7 +84,7 @@ const LOADS: ReadonlySet<GoEventType | undefined> = new Set<GoEventType>([
   'setByMGet',
 ])
 
-const UNTOLD: Filling = { settle: () => undefined }
+const UNTOLD: Filling = { settle: () => false }
 
 /** What is done about news. None of these throws or rejects. */
 interface Effects {
@@ -221,14 +221,15 @@ export class Coherence implements Announcer {
     return channel === undefined ? undefined : { channel, text: this.#outbox.wake(key) }
   }
 
-  filling(key: string, bytes: Uint8Array): Filling {
+  filling(key: string, bytes: Uint8Array, leased: boolean): Filling {
     if (!this.#publishes) return UNTOLD
-    const settle = this.#fills.add(key, bytes)
+    const settle = this.#fills.add(key, bytes, leased)
     return {
       settle: (landed) => {
         const isOurs = settle(landed)
-        if (isOurs !== undefined) void this.#undo(key, isOurs)
+        if (isOurs !== undefined && landed) void this.#undo(key, isOurs)
         else if (landed && this.#parts.policy.publishFills) this.#outbox.add([key], 'setByOnce')
+        return isOurs !== undefined
       },
     }
   }
@@ -276,17 +277,16 @@ export class Coherence implements Announcer {
     const { effects } = this.#parts
     if (flush) this.#flush()
     for (const key of keys) {
-      if (place === undefined) this.#changedByForeigner(key, type)
-      else effects.changed(key, false)
+      const foreign = place === undefined
+      effects.changed(key, foreign)
+      // A load leaves what lies there right.
+      if (!LOADS.has(type)) this.#undoFill(key, foreign)
     }
     if (wake.length > 0) effects.woken(wake)
   }
 
-  #changedByForeigner(key: string, type: GoEventType | undefined): void {
-    const { effects } = this.#parts
-    effects.changed(key, true)
-    if (LOADS.has(type)) return
-    const isOurs = this.#fills.take(key)
+  #undoFill(key: string, foreign: boolean): void {
+    const isOurs = this.#fills.take(key, foreign)
     if (isOurs !== undefined) void this.#undo(key, isOurs)
   }
 
@@ -312,9 +312,9 @@ export class Coherence implements Announcer {
   }
 
   #armed(): void {
+    this.#flush()
     this.#serveTimer?.cancel()
     this.#unheardTimer?.cancel()
-    this.#flush()
     this.#hearing.arm()
   }
 

@@ -6,6 +6,8 @@ const MOST_FILLS = 10_000
 
 interface Fill {
   readonly digest: string
+  /** A change by a cache of ours would have stopped it. */
+  readonly leased: boolean
   at: number
   /** Nobody knows yet whether it has landed. */
   onItsWay: boolean
@@ -40,13 +42,17 @@ export class OwnFills {
   /**
    * A fill is being sent.
    *
-   * @returns Says whether it may have landed; what it returns says which bytes are to be undone then,
-   * since foreign news came while it was on its way.
+   * @returns Says whether it has landed (`undefined`: nobody knows); what it returns says which bytes
+   * are to be undone then, since such news came while it was on its way.
    */
-  add(key: string, bytes: Uint8Array): (landed: boolean) => IsOurs | undefined {
+  add(
+    key: string,
+    bytes: Uint8Array,
+    leased: boolean,
+  ): (landed: boolean | undefined) => IsOurs | undefined {
     if (this.#window === 0) return () => undefined
     const at = this.#clock.monotonic()
-    const fill: Fill = { digest: digestOf(bytes), at, onItsWay: true, overtaken: false }
+    const fill: Fill = { digest: digestOf(bytes), leased, at, onItsWay: true, overtaken: false }
     this.#fills.delete(key)
     this.#fills.set(key, fill)
     this.#forget()
@@ -54,15 +60,19 @@ export class OwnFills {
       fill.onItsWay = false
       fill.at = this.#clock.monotonic()
       // What lies there is another's, be it the same bytes.
-      if (!landed && this.#fills.get(key) === fill) this.#fills.delete(key)
-      return landed && fill.overtaken ? isThatOf(fill) : undefined
+      if (landed === false && this.#fills.get(key) === fill) this.#fills.delete(key)
+      return landed !== false && fill.overtaken ? isThatOf(fill) : undefined
     }
   }
 
-  /** Whether bytes are what was filled; `undefined` if it was not, or too long ago. Told once. */
-  take(key: string): IsOurs | undefined {
+  /**
+   * Whether bytes are what was filled; `undefined` if it was not, or too long ago. Told once.
+   *
+   * @param foreign Whether it is asked because of a writer who knows of no leases.
+   */
+  take(key: string, foreign: boolean): IsOurs | undefined {
     const fill = this.#fills.get(key)
-    if (fill === undefined) return undefined
+    if (fill === undefined || (fill.leased && !foreign)) return undefined
     this.#fills.delete(key)
     // To be undone when it has landed: what is sent now might come before it.
     fill.overtaken = fill.onItsWay

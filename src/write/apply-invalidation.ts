@@ -79,7 +79,10 @@ export class ApplyInvalidation {
       (held) => {
         // There may have been other news meanwhile, which have a question of their own.
         if (load.doubt === doubt) load.doubt = undefined
-        if (!held) this.#flights.invalidateLoad(key, load)
+        if (held) return
+        this.#flights.invalidateLoad(key, load)
+        // Where nobody can tell, it may have it still, and stores nothing.
+        load.lease?.release()
       },
     )
     load.doubt = doubt

@@ -1,5 +1,5 @@
 import type { Codec } from '../codec/codec.ts'
-import type { Flights } from '../flight/flights.ts'
+import type { Change, Flights } from '../flight/flights.ts'
 import type { Waiters } from '../flight/waiters.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
@@ -53,7 +53,7 @@ export class WritePath {
     let voided = false
     try {
       const remote = call.skipRemote ? undefined : this.#stack.remote
-      if (remote === undefined) return this.#setLocally(key, formed, call)
+      if (remote === undefined) return this.#setLocally(key, formed, call, change)
       voided = await this.#stack.write(remote, key, formed, call, call.when, change)
       return voided
     } finally {
@@ -115,10 +115,12 @@ export class WritePath {
   }
 
   /** In the very turn of the call: nothing can have come in between. */
-  #setLocally(key: string, formed: Formed, call: SetCall): boolean {
+  #setLocally(key: string, formed: Formed, call: SetCall, change: Change): boolean {
     const present = this.#stack.local?.peek(key) !== undefined
     if (call.when !== undefined && (call.when === 'present') !== present) return false
-    this.#stack.writeLocally(key, formed.kept, call)
+    // A deletion that is under way came first, and may take effect after it.
+    if (change.alone()) this.#stack.writeLocally(key, formed.kept, call)
+    else this.#stack.local?.delete(key)
     if (this.#stack.remote === undefined) this.#changed(key)
     return true
   }

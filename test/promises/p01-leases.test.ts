@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { type BusMessage, encodeMessage } from '../../src/bus/message.ts'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { CacheLoadTimeoutError } from '../../src/model/errors.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
+import type { RemoteStore, RemoteWatcher } from '../../src/remote/remote-store.ts'
 import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryBus, type MemoryBusLine, memoryBus } from '../../src/testing/memory-bus.ts'
@@ -27,7 +29,7 @@ const caches: Cache[] = []
 function machine(bus?: MemoryBus): {
   readonly clock: ManualClock
   readonly remote: MemoryRemote
-  process(settings?: CacheSettings): Process
+  process(settings?: CacheSettings, store?: RemoteStore): Process
 } {
   const clock = manualClock()
   const remote = memoryRemote(
@@ -37,11 +39,11 @@ function machine(bus?: MemoryBus): {
   return {
     clock,
     remote,
-    process: (settings = {}) => {
+    process: (settings = {}, behind = remote) => {
       const asked: StoreOperation[] = []
       const faults: Process['faults'] = new Map()
       const held = new Map<string, Promise<void>>()
-      const store = faultyRemote(remote, {
+      const store = faultyRemote(behind, {
         script: (operation) => {
           asked.push(operation)
           return faults.get(operation) ?? 'none'
@@ -136,6 +138,36 @@ describe('P1 across processes', () => {
     ;(await b.loader.run(0)).resolve('v')
     await call
     expect([a.asked, b.cache.stats().leasesWaited]).toEqual([['get'], 0])
+  })
+
+  it('two loads of one key in one turn do not share a lease', async () => {
+    const { process, remote } = machine()
+    const a = process()
+    const caller = new AbortController()
+    const left = a.once({ signal: caller.signal })
+    caller.abort('left')
+    const call = a.once()
+    await expect(left).rejects.toBe('left')
+    ;(await a.loader.run(0)).resolve('v')
+    expect(await call).toBe('v')
+    expect([remote.size, a.cache.stats().leasesLost]).toEqual([1, 0])
+  })
+
+  it('a renewal that is lost is made up for by the next', async () => {
+    const { clock, process } = machine()
+    const [a, b] = [process(), process({ lease: { maxWait: '1h' } })]
+    const call = a.once()
+    const run = await a.loader.run(0)
+    a.faults.set('lease.renew', 'hang')
+    await pass(clock, 1500)
+    a.faults.delete('lease.renew')
+    await pass(clock, 600)
+    void b.once()
+    await pass(clock, 2800)
+    expect(b.loader.runs).toHaveLength(0)
+    run.resolve('v')
+    expect(await call).toBe('v')
+    expect(a.cache.stats().leasesLost).toBe(0)
   })
 
   it('other keys never wait', async () => {
@@ -374,6 +406,16 @@ describe('P1 across processes', () => {
   })
 })
 
+const NEWS: BusMessage = {
+  cacheName: 'default',
+  sourceId: 'another',
+  type: 'delete',
+  keys: [],
+  place: { number: 1, since: 0, void: [], repeat: false },
+  flush: false,
+  wake: [],
+}
+
 describe('P1 across processes, with a bus whose messages ride along', () => {
   async function armed(count: number) {
     const bus = memoryBus()
@@ -555,6 +597,74 @@ describe('P1 across processes, with a bus whose messages ride along', () => {
     run.resolve('old')
     expect(await old).toBe('old')
     expect([a.cache.peek(KEY), remote.size]).toEqual(['new', 1])
+  })
+
+  it('where nobody can tell which came first, the epoch ends and the lease is given back', async () => {
+    const { bus, clock, processes } = await armed(2)
+    const [a, b] = processes as [Process, Process]
+    void a.once()
+    await a.loader.run(0)
+    a.faults.set('lease.renew', 'before')
+    // Takes nothing away, and is told like a change that might have.
+    bus.announce('default', encodeMessage({ ...NEWS, keys: [KEY] }))
+    await reactions()
+    void b.once()
+    await b.loader.run(0)
+    expect(a.asked).toEqual(['lease.read', 'lease.renew', 'lease.release'])
+    await pass(clock, 0)
+  })
+
+  it('one who waits for that answer leaves by the signal', async () => {
+    const { processes } = await armed(2)
+    const [a, b] = processes as [Process, Process]
+    void a.once()
+    await a.loader.run(0)
+    a.hold('lease.renew')
+    await b.cache.delete(KEY)
+    await reactions()
+    const caller = new AbortController()
+    const call = a.once({ signal: caller.signal })
+    await reactions()
+    caller.abort('left')
+    await expect(call).rejects.toBe('left')
+  })
+
+  it('one who waits for the third holder, by joining younger loads, has come when it came', async () => {
+    const { clock, processes } = await armed(2)
+    const [a, b] = processes as [Process, Process]
+    void a.once()
+    await a.loader.run(0)
+    const first = b.once()
+    await pass(clock, 4000)
+    // A younger load of a new epoch, which waits as well; the older one joins it.
+    const answer = b.hold('lease.read')
+    await pass(clock, 500)
+    await b.cache.set(KEY, 'x', { when: 'present' })
+    const second = b.once()
+    answer()
+    await pass(clock, 5499)
+    expect(b.loader.runs).toHaveLength(0)
+    await pass(clock, 1)
+    ;(await b.loader.run(0)).resolve('alone')
+    expect(await Promise.all([first, second])).toEqual(['alone', 'alone'])
+  })
+
+  it('a server that was replaced is trusted with no lease of the last one', async () => {
+    const { remote, process } = machine()
+    let watcher: RemoteWatcher | undefined
+    const watched = Object.assign(remote, {
+      watch: (told: RemoteWatcher) => {
+        watcher = told
+        return () => undefined
+      },
+    })
+    const a = process({}, watched)
+    const call = a.once()
+    const run = await a.loader.run(0)
+    watcher?.replaced()
+    run.resolve('old')
+    expect(await call).toBe('old')
+    expect([remote.size, a.cache.peek(KEY), a.cache.stats().leasesLost]).toEqual([0, undefined, 1])
   })
 
   it('a load that a foreign writer has outdated gives its lease back at once', async () => {

@@ -6,14 +6,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import type { InvalidationBus } from '../../src/bus/invalidation-bus.ts'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { CacheClosedError } from '../../src/model/errors.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
+import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { manualClock } from '../../src/testing/manual-clock.ts'
-import { memoryRemote } from '../../src/testing/memory-remote.ts'
+import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
 import { LOAD_PATHS } from '../support/load-paths.ts'
@@ -306,7 +308,7 @@ describe('P11, a process whose work is done', () => {
     ],
     [
       'an in-memory remote',
-      `import { memoryRemote } from './dist/testing/index.js'`,
+      `import { type MemoryRemote, memoryRemote } from './dist/testing/index.js'`,
       `{ remote: memoryRemote() }`,
     ],
     [
@@ -340,3 +342,38 @@ describe('P11, a process whose work is done', () => {
     },
   )
 })
+
+it('a bus that cannot be opened leaves nothing open behind it', async () => {
+  const clock = manualClock()
+  const remote = memoryRemote({ clock })
+  let users = 0
+  const store: RemoteStore = {
+    ...bound(remote),
+    open: () => void users++,
+    close: async () => void users--,
+  }
+  const bus: InvalidationBus = {
+    name: 'broken',
+    kind: 'messages',
+    open: () => {
+      throw new Error('no such bus')
+    },
+  }
+  expect(() => createCache({ remote: store, sync: { bus }, clock })).toThrow('no such bus')
+  await clock.advanceAsync(60_000)
+  expect([users, clock.pendingTimers]).toEqual([0, 0])
+})
+
+function bound(remote: MemoryRemote): Omit<RemoteStore, 'open' | 'close'> {
+  return {
+    name: remote.name,
+    leases: remote.leases,
+    get: (key) => remote.get(key),
+    getMany: (keys) => remote.getMany(keys),
+    set: (key, bytes, options) => remote.set(key, bytes, options),
+    compareAndSet: (key, expected, bytes, ttl) => remote.compareAndSet(key, expected, bytes, ttl),
+    compareAndDelete: (key, expected) => remote.compareAndDelete(key, expected),
+    delete: (keys) => remote.delete(keys),
+    ping: () => remote.ping(),
+  }
+}

@@ -75,12 +75,14 @@ const get: Operation = async (world, node, name) => {
 
 const updateAndDelete: Operation = async (world, node) => {
   const version = ++world.version
+  world.bus.began(node.name, version)
   await node.cache.delete(KEY)
   settled(world, node, version)
 }
 
 const updateAndSet: Operation = async (world, node) => {
   const version = ++world.version
+  world.bus.began(node.name, version)
   await node.cache.set(KEY, { version })
   settled(world, node, version)
 }
@@ -173,6 +175,10 @@ class GatedBus implements InvalidationBus {
   readonly #gates: Gates
   readonly #rides: boolean
   readonly #queues = new Map<string, Queue>()
+  /** By process, the versions of its changes that have not taken effect. */
+  readonly #begun = new Map<string, number[]>()
+  /** Of the change that takes effect at this moment. */
+  #effective = 0
   #count = 0
 
   constructor(gates: Gates, rides: boolean) {
@@ -194,10 +200,25 @@ class GatedBus implements InvalidationBus {
     }
   }
 
+  began(node: string, version: number): void {
+    const begun = this.#begun.get(node) ?? []
+    begun.push(version)
+    this.#begun.set(node, begun)
+  }
+
+  /** The changes of one process take effect in the order in which they began. */
+  async effect<T>(node: string, change: () => Promise<T>): Promise<T> {
+    this.#effective = this.#begun.get(node)?.shift() ?? 0
+    const result = change()
+    this.#effective = 0
+    return await result
+  }
+
   publish(text: string): void {
     const count = ++this.#count
+    const settled = Math.max(this.settled, this.#rides ? this.#effective : 0)
     for (const [node, queue] of this.#queues) {
-      queue.waiting.push({ text, settled: this.settled })
+      queue.waiting.push({ text, settled })
       void this.#deliver(`message#${count}->${node}`, node)
     }
   }
@@ -205,7 +226,8 @@ class GatedBus implements InvalidationBus {
   loseNextTo(node: string): void {
     const queue = this.#queues.get(node)
     if (queue === undefined) return
-    queue.losses++
+    // Nobody notices the loss of a message and of both its repeats.
+    if (queue.losses < 2) queue.losses++
     queue.hasLost = true
   }
 
@@ -224,7 +246,13 @@ class GatedBus implements InvalidationBus {
 }
 
 /** The effect happens when the first gate opens, the answer arrives when the second does. */
-function gated(store: MemoryRemote, gates: Gates, node: string, replies: boolean): RemoteStore {
+function gated(
+  store: MemoryRemote,
+  bus: GatedBus,
+  gates: Gates,
+  node: string,
+  replies: boolean,
+): RemoteStore {
   let count = 0
   const through = async <T>(operation: string, effect: () => Promise<T>): Promise<T> => {
     const name = `${node}.${operation}#${++count}`
@@ -237,7 +265,7 @@ function gated(store: MemoryRemote, gates: Gates, node: string, replies: boolean
   const gatedLeases: RemoteLeases = {
     read: (keys, token, life) => through('read', () => leases.read(keys, token, life)),
     take: (key, token, life) => through('take', () => leases.take(key, token, life)),
-    renew: (key, token, life) => leases.renew(key, token, life),
+    renew: (key, token, life) => through('renew', () => leases.renew(key, token, life)),
     release: (key, token, wake) => through('release', () => leases.release(key, token, wake)),
     fill: (key, token, write) => through('fill', () => leases.fill(key, token, write)),
   }
@@ -247,12 +275,14 @@ function gated(store: MemoryRemote, gates: Gates, node: string, replies: boolean
     leases: gatedLeases,
     get: (key) => through('get', () => store.get(key)),
     getMany: (keys) => through('getMany', () => store.getMany(keys)),
-    set: (key, bytes, options) => through('set', () => store.set(key, bytes, options)),
+    set: (key, bytes, options) =>
+      through('set', () => bus.effect(node, () => store.set(key, bytes, options))),
     compareAndSet: (key, expected, bytes, ttl) =>
       through('compareAndSet', () => store.compareAndSet(key, expected, bytes, ttl)),
     compareAndDelete: (key, expected, options) =>
       through('undo', () => store.compareAndDelete(key, expected, options)),
-    delete: (keys, options) => through('delete', () => store.delete(keys, options)),
+    delete: (keys, options) =>
+      through('delete', () => bus.effect(node, () => store.delete(keys, options))),
     ping: () => store.ping(),
     open: () => store.open(),
     close: () => store.close(),
@@ -287,7 +317,7 @@ export async function acrossProcesses(
     const cache = createCache({
       name,
       local: lru({ maxEntries: 10 }),
-      remote: gated(remote, gates, name, options.replies),
+      remote: gated(remote, bus, gates, name, options.replies),
       sync: { bus },
       remoteTimeout: '1h',
       loadTimeout: '1h',

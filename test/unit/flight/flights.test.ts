@@ -49,9 +49,17 @@ class Chronicle {
     return !flight.revoked && !flight.closed && !this.revokedAll && !this.overlaps(flight)
   }
 
-  /** Nothing came since it began; its own settlement is not asked about. */
+  /** Nothing was under way when it began, or came since; its own settlement is not asked about. */
   alone({ key, calledAt }: ChangeRecord): boolean {
-    return !this.epochEnded(key, calledAt) && !this.fencedSince(key, calledAt) && !this.revokedAll
+    const beside = this.changes.some(
+      (other) => other.key === key && other.calledAt < calledAt && other.settledAt > calledAt,
+    )
+    return (
+      !beside &&
+      !this.epochEnded(key, calledAt) &&
+      !this.fencedSince(key, calledAt) &&
+      !this.revokedAll
+    )
   }
 
   /** Whether a change of the key was called or settled since then. */
@@ -99,6 +107,8 @@ const STEPS = [
   'revoke',
   'change',
   'settle',
+  'invalidate',
+  'invalidateLoad',
   'fence',
   'fenceAll',
   'offerLoad',
@@ -107,6 +117,12 @@ const STEPS = [
   'withdrawRead',
   'revokeAll',
 ] as const
+
+/** As a change that is over in its turn. */
+function invalidated(to: Chronicle, key: string, at: number): void {
+  const settle = (): void => undefined
+  to.changes.push({ change: { alone: () => false, settle }, key, calledAt: at, settledAt: at })
+}
 
 /** One step, on the key or the flight or change that `pick` selects. */
 function take(to: Chronicle, step: (typeof STEPS)[number], pick: number): void {
@@ -135,6 +151,19 @@ function take(to: Chronicle, step: (typeof STEPS)[number], pick: number): void {
       flight.ticket.revoke()
       flight.revoked = true
       return
+    case 'invalidateLoad': {
+      const load = to.loads.at(-1 - (pick % 3))
+      if (load === undefined) return
+      if (to.table.load(load.key) === load.load) invalidated(to, load.key, at)
+      to.table.invalidateLoad(load.key, load.load)
+      return
+    }
+    case 'invalidate': {
+      const load = to.table.load(key)
+      expect(to.table.invalidate(key)).toBe(load)
+      invalidated(to, key, at)
+      return
+    }
     case 'change':
       to.changes.push({ change: to.table.change(key), key, calledAt: at, settledAt: Infinity })
       return

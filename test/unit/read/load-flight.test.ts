@@ -8,7 +8,7 @@ import { reactions } from '../../support/held-loader.ts'
 
 function open() {
   const abandoned: unknown[] = []
-  const flight = new LoadFlight(new Load('k'), new Flights().open('k'), (reason) =>
+  const flight = new LoadFlight(new Load('k'), new Flights().open('k'), 0, (reason) =>
     abandoned.push(reason),
   )
   return { flight, abandoned }

@@ -274,7 +274,7 @@ describe('A lease that is given back', () => {
       ride: () => undefined,
       changed: () => undefined,
       wake: (key) => ({ channel: 'news', text: `${key} is free` }),
-      filling: () => ({ settle: () => undefined }),
+      filling: () => ({ settle: () => false }),
     }
     const leases = new Leases({
       store: memory,

@@ -45,6 +45,7 @@ function open(answer: Answering = async (keys) => keys.map(held), grouped = fals
   const reads = new TickReads<RemoteRead | undefined>({
     ask: (keys) => store.getMany(keys),
     groupOf: (key) => store.groupOf?.(key) ?? 0,
+    repeats: true,
     guard,
     refusal: (key) => (wrong.has(key) ? new Failure('get', 'not sent', 'it is wrong') : undefined),
     unused: (key, answer) => unused.push([key, answer]),

@@ -363,7 +363,7 @@ it('what was lost before the bus was heard is no gap', async () => {
 
 it('a fill is taken back if a writer without leases has changed the key, and that is news', async () => {
   const { bus, clock, one, two } = await openTwo({ undone: true })
-  one.coherence.filling('k', bytes('stale')).settle(true)
+  one.coherence.filling('k', bytes('stale'), true).settle(true)
   await clock.advanceAsync(2000)
   bus.announce('c', go())
   await clock.advanceAsync(0)
@@ -385,7 +385,7 @@ it.each(['setByOnce', 'setByRefresh', 'setByMGet'] as const)(
   'a load of such a writer takes no fill back, and a change after it does, type %s',
   async (type) => {
     const { bus, clock, one } = await openTwo({ undone: true })
-    one.coherence.filling('k', bytes('stale')).settle(true)
+    one.coherence.filling('k', bytes('stale'), true).settle(true)
     bus.announce('c', go({ type }))
     await clock.advanceAsync(0)
     expect(one.did).toEqual([['changed', 'k', true]])
@@ -401,7 +401,7 @@ it.each(['setByOnce', 'setByRefresh', 'setByMGet'] as const)(
 
 it('a fill that such a writer overtakes on its way is taken back once it has landed', async () => {
   const { bus, clock, one, two } = await openTwo({ undone: true })
-  const filling = one.coherence.filling('k', bytes('stale'))
+  const filling = one.coherence.filling('k', bytes('stale'), true)
   bus.announce('c', go())
   await clock.advanceAsync(0)
   expect(one.did).toEqual([['changed', 'k', true]])
@@ -416,7 +416,7 @@ it('a fill that such a writer overtakes on its way is taken back once it has lan
 
 it('what could not be taken back is no news, but what was read meanwhile is dropped', async () => {
   const { bus, clock, one, two } = await openTwo({ undone: false })
-  one.coherence.filling('k', bytes('stale')).settle(true)
+  one.coherence.filling('k', bytes('stale'), true).settle(true)
   bus.announce('c', go())
   await clock.advanceAsync(0)
   expect(one.did).toEqual([
@@ -430,14 +430,14 @@ it('what could not be taken back is no news, but what was read meanwhile is drop
 
 it('a fill of longer ago, one of another key, and one that a numbered peer changes, are left alone', async () => {
   const { bus, clock, one, two } = await openTwo({ undone: true })
-  one.coherence.filling('k', bytes('stale')).settle(true)
+  one.coherence.filling('k', bytes('stale'), true).settle(true)
   await clock.advanceAsync(2001)
   bus.announce('c', go())
   await clock.advanceAsync(0)
-  one.coherence.filling('other', bytes('stale')).settle(true)
+  one.coherence.filling('other', bytes('stale'), true).settle(true)
   bus.announce('c', go())
   await clock.advanceAsync(0)
-  one.coherence.filling('k', bytes('stale')).settle(true)
+  one.coherence.filling('k', bytes('stale'), true).settle(true)
   two.coherence.changed(['k'])
   await clock.advanceAsync(0)
   expect(one.did.filter(([effect]) => effect === 'undo')).toEqual([])
@@ -445,7 +445,7 @@ it('a fill of longer ago, one of another key, and one that a numbered peer chang
 
 it('fills are no news, unless they are asked for', async () => {
   const quiet = await openTwo()
-  quiet.one.coherence.filling('k', bytes('x')).settle(true)
+  quiet.one.coherence.filling('k', bytes('x'), true).settle(true)
   await quiet.clock.advanceAsync(0)
   expect(quiet.two.did).toEqual([])
   const bus = memoryBus()
@@ -463,7 +463,7 @@ it('fills are no news, unless they are asked for', async () => {
     },
     { name: 'c' },
   )
-  loud.one.coherence.filling('k', bytes('x')).settle(true)
+  loud.one.coherence.filling('k', bytes('x'), true).settle(true)
   await loud.clock.advanceAsync(0)
   expect(loud.two.did).toEqual([['changed', 'k', false]])
   expect(types).toEqual(['setByOnce'])
@@ -493,7 +493,7 @@ function noticesBus() {
 it('notices drop copies and end nothing, and one without keys drops everything', async () => {
   const { bus, notice } = noticesBus()
   const { did, coherence, checks } = await openArmed({ bus })
-  coherence.filling('a', bytes('x')).settle(true)
+  coherence.filling('a', bytes('x'), true).settle(true)
   notice(['a', 'b'])
   notice(undefined)
   expect(did).toEqual([['dropped', ['a', 'b']], ['flush']])
@@ -507,7 +507,7 @@ it('on a bus of notices nothing is published', async () => {
   expect(coherence.wake('k')).toBeUndefined()
   expect(coherence.hearsWakeUps).toBe(false)
   coherence.changed(['k'])
-  coherence.filling('k', bytes('x')).settle(true)
+  coherence.filling('k', bytes('x'), true).settle(true)
   await clock.advanceAsync(60_000)
   expect(published).toEqual([])
 })
