@@ -55,6 +55,8 @@ interface Write<T> {
   readonly key: string
   readonly budget: Budget
   readonly send: (options: RemoteChangeOptions) => Promise<T>
+  /** Whether a lease keeps it out if it comes late. */
+  readonly held?: boolean
   /** Whether something old is left, or comes back, where the write is lost. */
   readonly lasting: boolean
   /** Whether others must hear of it, and whether a message may go with it. */
@@ -174,6 +176,7 @@ export class RemoteTier {
             ? this.#fillBare(fill, options)
             : this.#fillUnder(lease, fill, options)
         },
+        held: lease !== undefined,
         // What its lease does not let in is stopped there, however late it comes.
         lasting: lease === undefined,
         // Who found nothing cannot hold a copy of something.
@@ -274,15 +277,15 @@ export class RemoteTier {
 
   /** Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did. */
   async #write<T>({ operation, key, budget, ...write }: Write<T>): Promise<T> {
-    const withdrawal = new AbortController()
-    const { signal } = withdrawal
+    // What its lease does not let in need not be held back: a controller costs as much as a small load.
+    const withdrawal = write.held ? undefined : new AbortController()
     const sent = new SentWrite()
     let ride: Ride | undefined
     const send = () => {
       const connection = this.#store.connection?.()
       if (connection !== undefined) sent.sentOn(connection)
       if (write.announced === 'with it') ride = this.#announcer?.ride(key)
-      const sending = write.send({ signal, announce: ride?.announcement })
+      const sending = write.send({ signal: withdrawal?.signal, announce: ride?.announcement })
       return sent.follow(sending, (error) => this.#store.judge?.(error))
     }
     const result = await this.#guard.run({ operation, turnOf: key, budget, send, withdrawal })

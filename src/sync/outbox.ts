@@ -92,6 +92,8 @@ export class Outbox {
   #voidsTimer: Timer | undefined
   #retryTimer: Timer | undefined
   #scheduled = false
+  /** What stands before the key of a wake-up, and what behind it. */
+  #wakeText: string[] | undefined
   #sending: Promise<void> | undefined
   #closed = false
 
@@ -112,7 +114,10 @@ export class Outbox {
 
   /** A message that only wakes those who wait for the lease of a key: losing it costs a moment. */
   wake(key: string): string {
-    return this.#encode({ wake: [key] })
+    // Made for each fill, and mostly not published: all but the key is encoded once.
+    this.#wakeText ??= this.#encode({ wake: [''] }).split('""', 2)
+    const [before, behind] = this.#wakeText
+    return `${before}${JSON.stringify(key)}${behind}`
   }
 
   /** They go out at the end of this turn. */

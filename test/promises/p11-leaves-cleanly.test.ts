@@ -308,7 +308,7 @@ describe('P11, a process whose work is done', () => {
     ],
     [
       'an in-memory remote',
-      `import { type MemoryRemote, memoryRemote } from './dist/testing/index.js'`,
+      `import { memoryRemote } from './dist/testing/index.js'`,
       `{ remote: memoryRemote() }`,
     ],
     [

@@ -42,7 +42,7 @@ describe('the defaults of a cache', () => {
 
   it('are those that the comments of the options promise', async () => {
     const source = await readFile(new URL('../../src/options/options.ts', import.meta.url), 'utf8')
-    const cache = await readFile(new URL('../../src/cache.ts', import.meta.url), 'utf8')
+    const cache = await readFile(new URL('../../src/face.ts', import.meta.url), 'utf8')
     const promised = (text: string, block: string, name: string): string => {
       const inside = text.slice(text.indexOf(`export interface ${block}`))
       const before = inside.slice(0, inside.search(new RegExp(`^  (readonly )?${name}[?(]`, 'm')))
