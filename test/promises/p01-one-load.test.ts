@@ -137,8 +137,8 @@ describe.each(NAMED_CELLS)('P1 in one process: %s', (_, cell) => {
     expect(await cache.get(key)).toBe('loaded again')
   })
 
-  it('two caches on one key load each for itself and do not end each other’s flights', async () => {
-    const [one, two] = [world.open(), world.open()]
+  it('two caches without leases load one key each for itself and do not end each other’s flights', async () => {
+    const [one, two] = [world.open({ lease: false }), world.open({ lease: false })]
     const key = world.key('two caches')
     const [loaderOne, loaderTwo] = [new HeldLoader<string>(), new HeldLoader<string>()]
     const leaving = new AbortController()

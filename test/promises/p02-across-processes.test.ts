@@ -23,7 +23,7 @@ describe.each<Publishing>(['rides', 'after'])('P2 across processes, a message %s
     ]
     for (const steps of [...apart, after]) {
       const options = { processes: 2, publishing, warm: false, replies: false }
-      schedules += await exploreAll(() => acrossProcesses(steps, options), 1000)
+      schedules += await exploreAll(() => acrossProcesses(steps, options), 400)
     }
     console.log(`P2, messages ${publishing}: ${schedules} schedules of 2 operations in 2 processes`)
     expect(schedules).toBeGreaterThan(500)
