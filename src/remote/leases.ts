@@ -22,6 +22,8 @@ interface LeasesParts {
   readonly clock: Clock
   readonly counters: Counters
   readonly announcer: Announcer | undefined
+  /** Changes when the server is replaced. */
+  readonly era: () => number
   /** Why a key must not be read now. */
   readonly refusal: (key: string) => Failure | undefined
 }
@@ -63,6 +65,7 @@ export class Leases {
     this.#reads = new TickReads({
       ask: (keys) => this.#read(keys),
       groupOf: (key) => store.groupOf?.(key) ?? 0,
+      era: parts.era,
       // All leases of a request have one token.
       repeats: false,
       guard,

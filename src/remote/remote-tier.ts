@@ -88,6 +88,8 @@ export class RemoteTier {
   /** The caches on this store, this one included. */
   readonly #siblings: Set<RemoteTier>
   #overflowed = false
+  /** Servers that have been replaced. */
+  #era = 0
 
   constructor(parts: RemoteTierParts) {
     const { store, timeout, clock, counters } = parts
@@ -98,11 +100,13 @@ export class RemoteTier {
     const onBack = () => this.#repairs.resume()
     const guard = new Guard({ store, timeout, clock, counters, onBack, onDown: parts.onDown })
     const refusal = (key: string) => this.#refusal(key)
+    const era = () => this.#era
     this.#guard = guard
     this.#announcer = parts.announcer
     this.#reads = new TickReads({
       ask: (keys) => this.#ask(keys),
       groupOf: (key) => store.groupOf?.(key) ?? 0,
+      era,
       repeats: true,
       guard,
       refusal,
@@ -110,7 +114,16 @@ export class RemoteTier {
     const { announcer } = parts
     if (parts.leasing && store.leases !== undefined) {
       const { leases } = store
-      this.leases = new Leases({ store, leases, guard, clock, counters, announcer, refusal })
+      this.leases = new Leases({
+        store,
+        leases,
+        guard,
+        clock,
+        counters,
+        announcer,
+        era,
+        refusal,
+      })
     }
     this.#repairs = new Repairs(
       clock,
@@ -336,6 +349,7 @@ export class RemoteTier {
     for (const key of keys) this.#repairs.add(key)
     // It may not know of the changes that have taken some of them away.
     this.leases?.forget()
+    this.#era++
     this.#counters.remoteReplaced++
     this.#counters.replayed += keys.length
     this.#onReplaced()

@@ -27,6 +27,11 @@ interface TickReadsParts<Answer> {
   readonly guard: Guard
   /** Why a key must not be read now. */
   readonly refusal: (key: string) => Failure | undefined
+  /**
+   * Changes when the server is replaced. What was asked before may be answered by the new one, which
+   * does not know of the last changes, and before those are repaired.
+   */
+  readonly era: () => number
   /** Whether a key may be asked for twice in one request. */
   readonly repeats: boolean
   /** An answer came when nobody waited for it any more. */
@@ -91,6 +96,7 @@ export class TickReads<Answer> {
     const [first] = readers
     if (first === undefined) return
     const budget = new Budget(first.budget.left)
+    const era = this.#parts.era()
     let waits = true
     const send = () => {
       const asked = this.#parts.ask(readers.map(({ key }) => key))
@@ -106,8 +112,9 @@ export class TickReads<Answer> {
         return answers
       })
     }
-    const answers = await this.#guard.run({ operation: 'get', calls: readers.length, budget, send })
+    const heard = await this.#guard.run({ operation: 'get', calls: readers.length, budget, send })
     waits = false
+    const answers = this.#parts.era() === era ? heard : this.#drop(readers, heard)
     const spent = first.budget.left - budget.left
     for (const [i, reader] of readers.entries()) {
       reader.budget.spend(spent)
@@ -115,6 +122,15 @@ export class TickReads<Answer> {
       else if (answers.ofSome) void this.#send([reader])
       else reader.reject(answers.error(reader.key))
     }
+  }
+
+  #drop(
+    readers: readonly Reader<Answer>[],
+    heard: readonly Answer[] | Failure,
+  ): readonly Answer[] | Failure {
+    if (heard instanceof Failure) return heard
+    for (const [i, { key }] of readers.entries()) this.#parts.unused?.(key, heard[i] as Answer)
+    return new Failure('get', 'unknown', 'the server was replaced meanwhile')
   }
 
   #mayAsk({ key, reject }: Reader<Answer>): boolean {

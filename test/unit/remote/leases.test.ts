@@ -42,7 +42,16 @@ function open() {
     const { leases } = store
     if (leases === undefined) throw new Error('the store has leases')
     const refusal = nothing
-    const made = new Leases({ store, leases, guard, clock, counters, announcer, refusal })
+    const made = new Leases({
+      store,
+      leases,
+      guard,
+      clock,
+      counters,
+      announcer,
+      era: () => 0,
+      refusal,
+    })
     const read = (key: string) => made.read(key, guard.budget())
     const take = (key: string) => made.take(key, guard.budget())
     /** Reads keys that hold nothing and that nobody loads. */
@@ -277,6 +286,7 @@ describe('A lease that is given back', () => {
       filling: () => ({ settle: () => false }),
     }
     const leases = new Leases({
+      era: () => 0,
       store: memory,
       leases: memory.leases,
       guard,

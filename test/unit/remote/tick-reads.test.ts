@@ -41,17 +41,19 @@ function open(answer: Answering = async (keys) => keys.map(held), grouped = fals
     onDown: () => undefined,
   })
   const wrong = new Set<string>()
+  const switches = { era: 0 }
   const unused: [string, RemoteRead | undefined][] = []
   const reads = new TickReads<RemoteRead | undefined>({
     ask: (keys) => store.getMany(keys),
     groupOf: (key) => store.groupOf?.(key) ?? 0,
+    era: () => switches.era,
     repeats: true,
     guard,
     refusal: (key) => (wrong.has(key) ? new Failure('get', 'not sent', 'it is wrong') : undefined),
     unused: (key, answer) => unused.push([key, answer]),
   })
   const read = (key: string, budget: Budget = guard.budget()) => reads.read(key, budget)
-  return { clock, requests, counters, guard, wrong, read, unused }
+  return { clock, requests, counters, guard, wrong, switches, read, unused }
 }
 
 const nextRound = () => new Promise((resolve) => setImmediate(resolve))
@@ -63,6 +65,20 @@ describe('Reads of one turn', () => {
     const keys = ['a', 'no', 'bcd', 'none', 'e', 'a']
     expect(await Promise.all(keys.map((key) => read(key)))).toEqual(keys.map(held))
     expect(requests).toEqual([keys])
+  })
+
+  it('are dropped if the server was replaced before the answer came', async () => {
+    const { read, switches } = open()
+    const before = [read('a'), read('b')]
+    const settled = Promise.allSettled(before)
+    await Promise.resolve()
+    process.nextTick(() => {
+      switches.era++
+    })
+    for (const each of await settled) {
+      expect(each).toMatchObject({ status: 'rejected', reason: { outcome: 'unknown' } })
+    }
+    expect(await read('a')).toEqual(held('a'))
   })
 
   it('are one request too if they are asked for in promises of that turn', async () => {
