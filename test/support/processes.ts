@@ -179,6 +179,8 @@ class GatedBus implements InvalidationBus {
   readonly #begun = new Map<string, number[]>()
   /** Of the change that takes effect at this moment. */
   #effective = 0
+  /** Its own message tells the author nothing: its change settles when it is acknowledged. */
+  #author = ''
   #count = 0
 
   constructor(gates: Gates, rides: boolean) {
@@ -209,6 +211,7 @@ class GatedBus implements InvalidationBus {
   /** The changes of one process take effect in the order in which they began. */
   async effect<T>(node: string, change: () => Promise<T>): Promise<T> {
     this.#effective = this.#begun.get(node)?.shift() ?? 0
+    this.#author = node
     const result = change()
     this.#effective = 0
     return await result
@@ -216,8 +219,9 @@ class GatedBus implements InvalidationBus {
 
   publish(text: string): void {
     const count = ++this.#count
-    const settled = Math.max(this.settled, this.#rides ? this.#effective : 0)
     for (const [node, queue] of this.#queues) {
+      const tells = this.#rides && node !== this.#author
+      const settled = Math.max(this.settled, tells ? this.#effective : 0)
       queue.waiting.push({ text, settled })
       void this.#deliver(`message#${count}->${node}`, node)
     }
