@@ -18,42 +18,81 @@ const CONCURRENCIES = [1, 64]
 const REPETITIONS = 31
 const ROUND_MS = 60
 const TTL = 600_000
+/** Calls before anything counts: a service is older than its first thousand requests. */
+const WARM_UP = 10_000
 
-const server = await startServer()
-const client = createClient({ url: server.url })
-client.on('error', () => {})
-await client.connect()
-const other = new Redis(server.url, { maxRetriesPerRequest: 0 })
-other.on('error', () => {})
-try {
-  const clients = {
-    'node-redis': await prepare('node-redis', {
+/** What a cache is made with, besides its tiers. */
+const CACHES = {
+  'once, lease and bus': (bus) => ({ sync: { bus: bus() } }),
+  'once, lease and bus, json': (bus) => ({ sync: { bus: bus() }, codec: 'json' }),
+  'once, lease': () => ({}),
+  'once, bus': (bus) => ({ sync: { bus: bus() }, lease: false }),
+  'once, neither': () => ({ lease: false }),
+}
+
+const CLIENTS = {
+  'node-redis': async (url) => {
+    const client = createClient({ url })
+    client.on('error', () => {})
+    await client.connect()
+    return {
       get: (key) => client.get(key),
       set: (key, text) => client.set(key, text, { PX: TTL }),
       remote: () => nodeRedis(client),
       bus: () => redisPubSub(client),
-    }),
-    ioredis: await prepare('ioredis', {
-      get: (key) => other.get(key),
-      set: (key, text) => other.set(key, text, 'PX', TTL),
-      remote: () => ioredis(other),
-      bus: () => ioredisPubSub(other),
-    }),
-  }
-  for (const [name, contestants] of Object.entries(clients)) {
-    for (const concurrency of CONCURRENCIES) {
-      report(`${name}, ${concurrency} at a time`, await measure(contestants, concurrency))
-      await client.flushAll()
+      end: () => client.destroy(),
     }
-    await Promise.all(contestants.map(({ cache }) => cache?.close()))
-  }
-} finally {
-  client.destroy()
-  other.disconnect()
-  server.stop()
+  },
+  ioredis: async (url) => {
+    const client = new Redis(url, { maxRetriesPerRequest: 0 })
+    client.on('error', () => {})
+    await client.ping()
+    return {
+      get: (key) => client.get(key),
+      set: (key, text) => client.set(key, text, 'PX', TTL),
+      remote: () => ioredis(client),
+      bus: () => ioredisPubSub(client),
+      end: () => client.disconnect(),
+    }
+  },
 }
 
-async function prepare(name, { get, set, remote, bus }) {
+const [url, clientName, cacheName] = process.argv.slice(2)
+if (url === undefined) await runAll()
+else await runOne(await CLIENTS[clientName](url))
+
+/** Each cache in a process of its own, as in a service: one process with all would optimise for none. */
+async function runAll() {
+  const server = await startServer()
+  try {
+    for (const client of Object.keys(CLIENTS)) {
+      for (const cache of Object.keys(CACHES)) {
+        const child = spawn(process.execPath, [import.meta.filename, server.url, client, cache], {
+          stdio: 'inherit',
+        })
+        const [code] = await once(child, 'exit')
+        if (code !== 0) throw new Error(`${client}, ${cache}: exit code ${code}`)
+      }
+    }
+  } finally {
+    server.stop()
+  }
+}
+
+async function runOne(client) {
+  const watcher = await createClient({ url }).connect()
+  const contestants = await prepare(client)
+  for (const concurrency of CONCURRENCIES) {
+    const rounds = await measure(contestants, concurrency, watcher)
+    report(`${clientName}, ${concurrency} at a time`, rounds)
+    await watcher.flushAll()
+  }
+  await Promise.all(contestants.map(({ cache }) => cache?.close()))
+  client.end()
+  watcher.destroy()
+}
+
+async function prepare({ get, set, remote, bus }) {
   const load = async () => small
   const bare = async (key) => {
     const text = await get(key)
@@ -62,37 +101,22 @@ async function prepare(name, { get, set, remote, bus }) {
     await set(key, JSON.stringify(value))
     return value
   }
-  const contestants = [
-    { name: 'GET, JSON, SET', read: inTurn(`${name}:bare`, bare) },
-    { name: 'the same again (control)', read: inTurn(`${name}:again`, bare) },
+  const cache = createCache({
+    local: lru({ maxEntries: 2000 }),
+    remote: remote(),
+    remoteTimeout: '10s',
+    ttl: TTL,
+    ...CACHES[cacheName](bus),
+  })
+  await cache.ready()
+  while (cache.stats().busArmed === false) await new Promise((resolve) => setTimeout(resolve, 5))
+  const read = inTurn('cache', (key) => cache.once(key, load))
+  assert.deepEqual(await read(), small)
+  return [
+    { name: 'GET, JSON, SET', read: inTurn('bare', bare) },
+    { name: 'the same again (control)', read: inTurn('again', bare) },
+    { name: cacheName, read, cache },
   ]
-  const caches = {
-    'once, lease and bus': { sync: { bus: bus() } },
-    'once, lease and bus, json': { sync: { bus: bus() }, codec: 'json' },
-    'once, lease': {},
-    'once, bus': { sync: { bus: bus() }, lease: false },
-    'once, neither': { lease: false },
-  }
-  for (const [what, options] of Object.entries(caches)) {
-    const cache = createCache({
-      name: `${name} ${what}`,
-      local: lru({ maxEntries: 2000 }),
-      remote: remote(),
-      remoteTimeout: '10s',
-      ttl: TTL,
-      ...options,
-    })
-    await cache.ready()
-    if (options.sync !== undefined) await armed(cache)
-    const read = inTurn(`${name}:${what}`, (key) => cache.once(key, load))
-    assert.deepEqual(await read(), small)
-    contestants.push({ name: what, read, cache })
-  }
-  return contestants
-}
-
-async function armed(cache) {
-  while (!cache.stats().busArmed) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 /** Asks for another key each time. */
@@ -101,19 +125,19 @@ function inTurn(prefix, read) {
   return () => read(`${prefix}:${next++}`)
 }
 
-async function measure(contestants, concurrency) {
+async function measure(contestants, concurrency, watcher) {
   const rounds = new Map(contestants.map(({ name }) => [name, []]))
   const counts = new Map()
   for (const { name, read } of contestants) {
-    await run(read, concurrency, Math.max(2000, 20 * concurrency))
-    const { perSecond } = await run(read, concurrency, Math.max(2000, 20 * concurrency))
+    await run(read, concurrency, watcher, Math.max(WARM_UP, 20 * concurrency))
+    const { perSecond } = await run(read, concurrency, watcher, Math.max(WARM_UP, 20 * concurrency))
     counts.set(name, Math.ceil((perSecond * ROUND_MS) / 1000))
   }
   for (let repetition = 0; repetition < REPETITIONS; repetition++) {
     for (const { name, read, cache } of shuffled(contestants)) {
       const before = cache?.stats()
       const count = counts.get(name)
-      rounds.get(name).push(await run(read, concurrency, count))
+      rounds.get(name).push(await run(read, concurrency, watcher, count))
       if (before !== undefined) assert.equal(cache.stats().query - before.query, count)
     }
   }
@@ -127,7 +151,7 @@ function shuffled(contestants) {
 }
 
 /** Reads `count` times, `concurrency` at a time, each reader one after the other. */
-async function run(read, concurrency, count) {
+async function run(read, concurrency, watcher, count) {
   let left = count
   const times = []
   const reader = async () => {
@@ -137,7 +161,7 @@ async function run(read, concurrency, count) {
       times.push(performance.now() - from)
     }
   }
-  const server = await serverCpu()
+  const server = await serverCpu(watcher)
   const own = process.cpuUsage()
   const from = performance.now()
   await Promise.all(Array.from({ length: concurrency }, reader))
@@ -147,13 +171,13 @@ async function run(read, concurrency, count) {
     perSecond,
     p50: median(times) * 1000,
     clientCpu: (user + system) / count,
-    serverCpu: ((await serverCpu()) - server) / count,
+    serverCpu: ((await serverCpu(watcher)) - server) / count,
   }
 }
 
 /** Microseconds of CPU time that the server has used. */
-async function serverCpu() {
-  const answer = await client.info('cpu')
+async function serverCpu(watcher) {
+  const answer = await watcher.info('cpu')
   const seconds = (name) => Number(new RegExp(`^${name}:(.*)$`, 'm').exec(answer)?.[1])
   return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1e6
 }

@@ -12,6 +12,7 @@ import type { RedisArgument } from './redis-connection.ts'
 import {
   FILL,
   READ,
+  READ_ONE_OR_LEASE,
   READ_OR_LEASE,
   RELEASE_LEASE,
   RENEW_LEASE,
@@ -40,14 +41,12 @@ export class RedisLeases implements RemoteLeases {
     const sent = keys.map(this.#sentKey)
     const all = [...sent, ...sent.map(leaseKey)]
     const args = [token, String(life)]
-    const reply = await this.#sender.runTogether(
-      { script: READ_OR_LEASE, keys: all, args },
-      async (refusal) => {
-        const values = await this.#sender.run({ script: READ, keys: sent, args: [] })
-        if (!Array.isArray(values) || values.includes(null)) throw refusal
-        return values
-      },
-    )
+    const script = keys.length === 1 ? READ_ONE_OR_LEASE : READ_OR_LEASE
+    const reply = await this.#sender.runTogether({ script, keys: all, args }, async (refusal) => {
+      const values = await this.#sender.run({ script: READ, keys: sent, args: [] })
+      if (!Array.isArray(values) || values.includes(null)) throw refusal
+      return values
+    })
     return toLeaseReads(reply, keys.length)
   }
 

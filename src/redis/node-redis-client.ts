@@ -20,14 +20,16 @@ export interface NodeRedisConnected extends NodeRedisEmitter {
   readonly isReady: boolean
   /** Whether it is connected, or means to be again. */
   readonly isOpen: boolean
-  /** Sends the arguments as they are, without key prefix, and resolves with the reply as it is. */
-  sendCommand(
-    args: readonly (string | Buffer)[],
-    options: NodeRedisCommandOptions,
-  ): Promise<unknown>
+  /** The same client, all of whose commands have these options. */
+  withCommandOptions(options: NodeRedisCommandOptions): NodeRedisSender
   readonly options?: NodeRedisOptions | undefined
   /** Makes another one with the same options, but for those given. */
   duplicate(overrides: object): NodeRedisListening
+}
+
+export interface NodeRedisSender {
+  /** Sends the arguments as they are, without key prefix, and resolves with the reply as it is. */
+  sendCommand(args: readonly (string | Buffer)[]): Promise<unknown>
 }
 
 /** A connection made beside another one, that listens. */

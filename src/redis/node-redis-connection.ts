@@ -108,6 +108,6 @@ export class NodeRedisConnection implements RedisConnection {
 
 /** A view. */
 function toSend(argument: RedisArgument): string | Buffer {
-  if (typeof argument === 'string') return argument
+  if (typeof argument === 'string' || argument instanceof Buffer) return argument
   return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
 }

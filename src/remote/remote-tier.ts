@@ -289,7 +289,8 @@ export class RemoteTier {
   }
 
   /** Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did. */
-  async #write<T>({ operation, key, budget, ...write }: Write<T>): Promise<T> {
+  async #write<T>(write: Write<T>): Promise<T> {
+    const { operation, key, budget } = write
     // What its lease does not let in need not be held back: a controller costs as much as a small load.
     const withdrawal = write.held ? undefined : new AbortController()
     const sent = new SentWrite()
