@@ -77,6 +77,11 @@ export interface IoredisStream {
   readonly writable: boolean
   /** Whether more bytes wait in this process than the stream would like. */
   readonly writableNeedDrain: boolean
+  /** Bytes that wait in this process, and how many it would like at the most. */
+  readonly writableLength: number
+  readonly writableHighWaterMark: number
+  cork(): void
+  uncork(): void
   on(event: 'drain', listener: () => void): unknown
   off(event: 'drain', listener: () => void): unknown
 }

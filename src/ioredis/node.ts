@@ -6,8 +6,15 @@ import {
 } from '../redis-common/redis-connection.ts'
 import type { IoredisClient, IoredisCommand, IoredisStream } from './ioredis-client.ts'
 
+// Taken at import: fake timers that a user's test installs later must not hold commands back.
+const nextTick = process.nextTick
+
 /** Milliseconds without any reply after which a server is taken to have stopped. */
 const SILENCE = 500
+
+/** Bytes of an argument besides its own, and of a character. */
+const MOST_AROUND = 32
+const MOST_BYTES = 3
 
 interface Waiting {
   send(): void
@@ -35,6 +42,8 @@ export class IoredisNode implements RedisServer {
   readonly #waiting = new Set<Waiting>()
   /** Whose room is waited for. */
   #full: IoredisStream | undefined
+  /** Whose bytes are gathered until the promises of this turn have run. */
+  #corked: IoredisStream | undefined
   #unanswered = 0
   /** When the last reply came, or when the first command went out that has none. */
   #heardAt = 0
@@ -110,6 +119,7 @@ export class IoredisNode implements RedisServer {
     const now = systemClock.monotonic()
     if (this.#unanswered++ === 0) this.#heardAt = now
     else if (now - this.#heardAt > SILENCE) this.#onSilence?.()
+    this.#gather(args)
     try {
       const reply = await command.call(this.#maker, args.map(toSend))
       return Array.isArray(reply) ? reply.map(toNumber) : toNumber(reply)
@@ -117,6 +127,29 @@ export class IoredisNode implements RedisServer {
       this.#unanswered--
       this.#heardAt = systemClock.monotonic()
     }
+  }
+
+  /**
+   * The client makes a system call for each command, which also wakes a server that has nothing else to
+   * do: those of one turn share one, which takes half the time of 64 fills at once. No more than the
+   * stream likes to have: it would say that it is full.
+   */
+  #gather(args: readonly RedisArgument[]): void {
+    const { stream } = this.#redis
+    let most = MOST_AROUND
+    for (const { length } of args) most += MOST_AROUND + length * MOST_BYTES
+    if (stream.writableLength + most > stream.writableHighWaterMark) {
+      this.#corked?.uncork()
+      this.#corked = undefined
+      return
+    }
+    if (this.#corked === stream) return
+    this.#corked = stream
+    stream.cork()
+    nextTick(() => {
+      stream.uncork()
+      if (this.#corked === stream) this.#corked = undefined
+    })
   }
 
   #wait(
@@ -169,7 +202,7 @@ export function takenBack(): NotSentError {
 
 /** A view. */
 function toSend(argument: RedisArgument): string | Buffer {
-  if (typeof argument === 'string') return argument
+  if (typeof argument === 'string' || argument instanceof Buffer) return argument
   return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength)
 }
 

@@ -19,11 +19,11 @@ export class RevocableCommands {
   readonly #own = new Set<Revocation>()
   /** Of all others. */
   #shared = new Revocation()
-  #sender: NodeRedisSender
+  /** Made with the first command. */
+  #sender: NodeRedisSender | undefined
 
   constructor(client: NodeRedisConnected) {
     this.#client = client
-    this.#sender = this.#senderUnder(this.#shared)
   }
 
   /**
@@ -35,7 +35,9 @@ export class RevocableCommands {
     if (!this.#client.isReady) {
       return Promise.reject(new NotSentError('the Redis client is not connected'))
     }
-    return signal === undefined ? hand(this.#sender, args) : this.#sendUntil(signal, args)
+    if (signal !== undefined) return this.#sendUntil(signal, args)
+    this.#sender ??= this.#senderUnder(this.#shared)
+    return hand(this.#sender, args)
   }
 
   async #sendUntil(signal: AbortSignal, args: readonly (string | Buffer)[]): Promise<unknown> {
@@ -56,7 +58,7 @@ export class RevocableCommands {
   revoke(): void {
     const revocations = [this.#shared, ...this.#own]
     this.#shared = new Revocation()
-    this.#sender = this.#senderUnder(this.#shared)
+    this.#sender = undefined
     this.#own.clear()
     for (const revocation of revocations) revocation.revoke()
   }
