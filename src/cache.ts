@@ -1,7 +1,8 @@
 import type { CodecFinder } from './codec/registry.ts'
-import type { Cache, CacheStats, CacheType, OnceResult } from './face.ts'
+import type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
 import { Flights } from './flight/flights.ts'
 import { Waiters } from './flight/waiters.ts'
+import type { LocalEntry } from './local/local-store.ts'
 import { LocalTier } from './local/local-tier.ts'
 import type { Clock } from './model/clock.ts'
 import type { Duration } from './model/duration.ts'
@@ -11,6 +12,7 @@ import {
   CacheMissError,
   CacheNotFoundError,
   optionTypeError,
+  shown,
 } from './model/errors.ts'
 import { checkKey } from './model/key.ts'
 import type { Lookup } from './model/outcome.ts'
@@ -20,19 +22,25 @@ import {
   type GetOptions,
   type Loader,
   type OnceOptions,
+  type RefreshCallOptions,
   type SetOptions,
 } from './options/options.ts'
 import { type ResolvedOptions, resolveOptions } from './options/resolve-cache.ts'
 import {
+  type CallLimits,
   checkLoader,
   resolveGet,
   resolveOnce,
+  resolveRefreshCall,
   resolveSet,
   resolveTimeout,
 } from './options/resolve-call.ts'
+import { type AnyLoader, type OnceCall, PLAIN_CALL } from './read/call.ts'
 import type { CacheFlights, JoinableRead } from './read/joinable.ts'
 import type { LoadFlight } from './read/load-flight.ts'
+import type { Loaded } from './read/loaded.ts'
 import { ReadPath } from './read/read-path.ts'
+import { Refreshing } from './read/refreshing.ts'
 import { RemoteTier } from './remote/remote-tier.ts'
 import { type Counters, newCounters } from './stats/counters.ts'
 import { Coherence } from './sync/coherence.ts'
@@ -77,6 +85,8 @@ class TieredCache implements Cache<null> {
   #local: LocalTier | undefined
   readonly #read: ReadPath
   readonly #write: WritePath
+  readonly #limits: CallLimits
+  readonly #refreshing: Refreshing | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: ResolvedOptions) {
@@ -105,6 +115,18 @@ class TieredCache implements Cache<null> {
     this.#write = new WritePath(this.#stack, this.#flights, this.#waiters, (key) =>
       coherence?.changed([key]),
     )
+    const { refresh } = options
+    this.#limits = { policy, interval: refresh?.interval }
+    if (refresh !== undefined) {
+      this.#refreshing = new Refreshing({
+        policy: refresh,
+        clock,
+        counters: this.#counters,
+        read: this.#read,
+        remote: this.#stack.remote,
+        hears: () => coherence?.armed ?? false,
+      })
+    }
     try {
       coherence?.start()
     } catch (error) {
@@ -115,15 +137,28 @@ class TieredCache implements Cache<null> {
   }
 
   get taskSize(): number {
-    return 0
+    return this.#refreshing?.size ?? 0
   }
 
-  once<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<OnceResult<T> | null> {
+  once<T>(
+    key: string,
+    loader: Loader<T>,
+    options: OnceOptions<T> & { readonly meta: true },
+  ): Promise<OnceMeta<OnceResult<T> | null>>
+  once<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<OnceResult<T> | null>
+  once<T>(
+    key: string,
+    loader: Loader<T>,
+    options?: OnceOptions<T>,
+  ): Promise<OnceResult<T> | OnceMeta<OnceResult<T> | null> | null> {
     // What is in local went through all checks when it was stored, and nothing is after close().
     if (options === undefined && this.#local !== undefined && typeof loader === 'function') {
       try {
         const entry = this.#read.localHit(key)
-        if (entry !== undefined) return this.#local.answer(entry) as Promise<OnceResult<T> | null>
+        if (entry !== undefined) {
+          if (entry.aheadAt !== Infinity) this.#hitLate(key, entry, loader, PLAIN_CALL)
+          return this.#local.answer(entry) as Promise<OnceResult<T> | null>
+        }
       } catch (error) {
         return Promise.reject(error)
       }
@@ -137,9 +172,16 @@ class TieredCache implements Cache<null> {
     loader: Loader<T>,
     options: OnceOptions<T> | undefined,
     looked: boolean,
-  ): Promise<OnceResult<T> | null> {
-    const { kept } = await this.#loaded(key, loader, options, looked)
-    return this.#stack.forms.give(kept) as OnceResult<T> | null
+  ): Promise<OnceResult<T> | OnceMeta<OnceResult<T> | null> | null> {
+    const loaded = await this.#loaded(key, loader, options, looked)
+    const value = this.#stack.forms.give(loaded.kept) as OnceResult<T> | null
+    return options?.meta === true ? this.#meta(loaded, value) : value
+  }
+
+  #meta<T>({ kept, from, tier, until }: Loaded, value: T): OnceMeta<T> {
+    if (tier === undefined) return { value, status: 'miss', tier, ttlLeft: undefined }
+    const status = kept === NOT_FOUND ? 'absent' : from === 'fresh' ? 'hit' : 'stale'
+    return { value, status, tier, ttlLeft: Math.max(0, until - this.#clock.now()) }
   }
 
   async onceOrThrow<T>(
@@ -158,14 +200,32 @@ class TieredCache implements Cache<null> {
     loader: Loader<T>,
     options: OnceOptions<T> | undefined,
     looked: boolean,
-  ): Promise<{ readonly kept: unknown; readonly cause: unknown }> {
+  ): Promise<Loaded> {
     this.#check(key)
     checkLoader(loader)
-    const call = resolveOnce(options, this.#codecs)
+    const call = resolveOnce(options, this.#codecs, this.#limits)
     call.signal?.throwIfAborted()
+    if (call.refresh) this.#refreshing?.touch(key, { loader, call })
     const entry = looked || call.skipLocal ? undefined : this.#read.localHit(key)
-    if (entry !== undefined) return { kept: entry.kept, cause: undefined }
-    return this.#read.load(key, loader, call)
+    if (entry !== undefined) {
+      if (entry.aheadAt !== Infinity) this.#hitLate(key, entry, loader, call)
+      const { kept, freshUntil } = entry
+      return { kept, cause: undefined, from: 'fresh', tier: 'local', until: freshUntil }
+    }
+    return this.#answered(() => this.#read.load(key, loader, call))
+  }
+
+  /** A load that has ended without a result, for want of callers, is asked for once more. */
+  async #answered(load: () => Promise<Loaded>): Promise<Loaded> {
+    for (;;) {
+      const loaded = await load()
+      if (loaded.from !== 'none') return loaded
+      this.#checkOpen()
+    }
+  }
+
+  #hitLate(key: string, { aheadAt }: LocalEntry, loader: AnyLoader, call: OnceCall): void {
+    if (aheadAt <= this.#clock.now()) this.#read.ahead(key, loader, call)
   }
 
   async get<T = unknown>(key: string, options?: GetOptions): Promise<T | undefined> {
@@ -177,10 +237,10 @@ class TieredCache implements Cache<null> {
     const found = await this.lookup<T>(key, options)
     switch (found.status) {
       case 'hit':
-      case 'stale':
         return found.value
       case 'absent':
         throw new CacheNotFoundError(key)
+      case 'stale':
       case 'miss':
         throw new CacheMissError(key)
       case 'error':
@@ -219,7 +279,53 @@ class TieredCache implements Cache<null> {
 
   async delete(key: string): Promise<boolean> {
     this.#check(key)
+    this.#refreshing?.drop(key)
     return this.#write.delete(key)
+  }
+
+  async expire(key: string): Promise<boolean> {
+    this.#check(key)
+    return this.#write.expire(key)
+  }
+
+  async refresh<T = unknown>(
+    key: string,
+    loader?: Loader<T>,
+    options?: RefreshCallOptions<T>,
+  ): Promise<OnceResult<T> | null> {
+    this.#check(key)
+    const { call, work } = this.#reloading(key, loader, options)
+    call.signal?.throwIfAborted()
+    const { kept } = await this.#answered(() => this.#read.reload(key, work, call))
+    return this.#stack.forms.give(kept) as OnceResult<T> | null
+  }
+
+  cancelRefresh(key: string): boolean {
+    this.#check(key)
+    return this.#refreshing?.drop(key) ?? false
+  }
+
+  #reloading<T>(
+    key: string,
+    loader: Loader<T> | undefined,
+    options: RefreshCallOptions<T> | undefined,
+  ): { readonly call: OnceCall; readonly work: AnyLoader } {
+    const call = resolveRefreshCall(options, this.#codecs, this.#limits)
+    if (loader !== undefined) {
+      checkLoader(loader)
+      return { call, work: loader }
+    }
+    const known = this.#refreshing?.workOf(key)
+    if (known === undefined) {
+      throw optionTypeError(
+        `refresh has no loader for key ${shown(key)}: no once(key, loader, { refresh: true }) has asked for it`,
+        'Pass one: refresh(key, () => load()).',
+      )
+    }
+    return {
+      call: options === undefined ? { ...known.call, ...call, ttl: known.call.ttl } : call,
+      work: known.loader,
+    }
   }
 
   deleteLocal(key: string): boolean {
@@ -259,6 +365,8 @@ class TieredCache implements Cache<null> {
 
   async #shutDown(timeout: number): Promise<void> {
     this.#local = undefined
+    this.#refreshing?.close()
+    this.#read.close()
     await this.#within(timeout, this.#flights.idle())
     this.#flights.revokeAll()
     this.#stack.local?.clear()
@@ -308,6 +416,9 @@ class TieredCache implements Cache<null> {
         changed: (key, foreign) => this.#apply.changed(key, foreign),
         dropped: (keys) => this.#apply.dropped(keys),
         flush: () => this.#apply.flush(),
+        refreshed: (keys) => {
+          for (const key of keys) this.#refreshing?.learned(key)
+        },
         woken: (keys) => this.#apply.woken(keys),
         undo: async (key, isOurs) => (await this.#stack.remote?.undo(key, isOurs)) ?? false,
       },

@@ -1,6 +1,12 @@
 import type { Duration } from './model/duration.ts'
-import type { Lookup } from './model/outcome.ts'
-import type { GetOptions, Loader, OnceOptions, SetOptions } from './options/options.ts'
+import type { Lookup, Tier } from './model/outcome.ts'
+import type {
+  GetOptions,
+  Loader,
+  OnceOptions,
+  RefreshCallOptions,
+  SetOptions,
+} from './options/options.ts'
 import type { BreakerState } from './remote/breaker.ts'
 import type { Counters } from './stats/counters.ts'
 
@@ -9,6 +15,23 @@ export type CacheType = 'local' | 'remote' | 'both'
 
 /** What `once` resolves to: a loader's `undefined` has become `null`, "no such record". */
 export type OnceResult<T> = undefined extends T ? Exclude<T, void> | null : T
+
+/** What `once` tells of a value with `meta: true`. */
+export interface OnceMeta<T> {
+  /** `null`: there is no such record. */
+  readonly value: T
+  /**
+   * - `hit`: a tier had it, fresh.
+   * - `stale`: a tier had it, past its freshness.
+   * - `absent`: a tier knows that there is no such record.
+   * - `miss`: it was loaded.
+   */
+  readonly status: 'hit' | 'stale' | 'absent' | 'miss'
+  /** `undefined` of what was loaded. */
+  readonly tier: Tier | undefined
+  /** Milliseconds: of freshness, or, of a stale value, until it is dropped. `undefined` of what was loaded. */
+  readonly ttlLeft: number | undefined
+}
 
 /** The counters, and what the cache holds at this moment. */
 export interface CacheStats extends Readonly<Counters> {
@@ -39,6 +62,16 @@ export interface Cache<Absent extends null = never> {
   readonly taskSize: number
 
   /**
+   * Told where the value comes from.
+   *
+   * @throws as the plain `once`.
+   */
+  once<T>(
+    key: string,
+    loader: Loader<T>,
+    options: OnceOptions<T> & { readonly meta: true },
+  ): Promise<OnceMeta<OnceResult<T> | Absent>>
+  /**
    * The read path: the value from local, from remote, or from the loader, which then fills both.
    * Callers who ask for one key at the same time share one load. Resolves `null` where there is no
    * such record, also if somebody else has said so (`set(key, null)`, another process): a loader
@@ -57,7 +90,7 @@ export interface Cache<Absent extends null = never> {
    * @throws CacheNotFoundError; `cause` is the loader's error where it said so by one.
    */
   onceOrThrow<T>(key: string, loader: Loader<T>, options?: OnceOptions<T>): Promise<NonNullable<T>>
-  /** Only looks: `undefined` where no tier has a value, whatever the reason. `lookup` tells them apart. */
+  /** Only looks: `undefined` where no tier has a fresh value, whatever the reason. `lookup` tells them apart. */
   get<T = unknown>(key: string, options?: GetOptions): Promise<T | undefined>
   /**
    * Only looks.
@@ -88,6 +121,29 @@ export interface Cache<Absent extends null = never> {
    * @throws CacheRemoteError if the remote did not delete it, or nobody knows.
    */
   delete(key: string): Promise<boolean>
+  /**
+   * Ends the freshness of a key: it is loaded anew by the next `once`, and until then answered where a
+   * stale value is permitted. What no stale permission keeps is deleted. What is being loaded meanwhile
+   * is not stored. Resolves whether the remote (without one: local) held a value.
+   *
+   * @throws CacheRemoteError as `delete`.
+   */
+  expire(key: string): Promise<boolean>
+  /**
+   * Loads a key now, whatever the tiers hold, and replaces that; joins a load of this process that is
+   * under way. Resolves what was loaded. A failure leaves what is there.
+   *
+   * @param loader Default: that of the last `once` with `refresh: true`, while the key is refreshed.
+   * @throws TypeError (`code: 'CACHE_OPTION'`) if there is no loader.
+   * @throws whatever `once` throws.
+   */
+  refresh<T = unknown>(
+    key: string,
+    loader?: Loader<T>,
+    options?: RefreshCallOptions<T>,
+  ): Promise<OnceResult<T> | Absent>
+  /** The key is not refreshed in the background any more. Returns whether it was. */
+  cancelRefresh(key: string): boolean
   /** Drops the copy in local alone. Returns whether there was one. */
   deleteLocal(key: string): boolean
   /** Drops all copies in local. */

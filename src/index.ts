@@ -5,7 +5,7 @@ export { createCache } from './cache.ts'
 export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'
 export { msgpack } from './codec/msgpack.ts'
-export type { Cache, CacheStats, CacheType, OnceResult } from './face.ts'
+export type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
 export type { Isolation, LocalEngine, LocalEntry, LocalStore } from './local/local-store.ts'
 export type { Clock, Timer } from './model/clock.ts'
 export type { Duration } from './model/duration.ts'
@@ -33,16 +33,19 @@ export type {
   NotFoundOptions,
   OnceOptions,
   RecoveryOptions,
+  RefreshCallOptions,
+  RefreshOptions,
   SetOptions,
   SyncOptions,
 } from './options/options.ts'
-export type { LoaderContext } from './read/call.ts'
+export type { LoaderContext, LoadReason } from './read/call.ts'
 export type { BreakerState } from './remote/breaker.ts'
 export type {
   Announcement,
   LeaseFill,
   LeaseHeld,
   LeaseRead,
+  LeaseRenewal,
   LeaseWrite,
   RemoteChangeOptions,
   RemoteConnection,

@@ -9,7 +9,7 @@ const PLACEHOLDER = 0x2a
 export const PLACEHOLDER_BYTES: Uint8Array = Uint8Array.of(PLACEHOLDER)
 
 /** Whether these bytes stand for "not found" whatever the codec is. */
-function isPlaceholder(bytes: Uint8Array): boolean {
+export function isPlaceholder(bytes: Uint8Array): boolean {
   return bytes.length === 1 && bytes[0] === PLACEHOLDER
 }
 

@@ -3,6 +3,7 @@ import type {
   LeaseFill,
   LeaseHeld,
   LeaseRead,
+  LeaseRenewal,
   LeaseWrite,
   RemoteLeases,
 } from '../remote/remote-store.ts'
@@ -90,33 +91,52 @@ export class LmdbLeases implements RemoteLeases {
     const record = newRecord(place, write.bytes)
     this.#store.checkFits(place, record)
     const expected = write.expected && Uint8Array.from(write.expected)
+    const put = (space: Space, now: number) => {
+      const old = space.read(place.key)
+      if (!sameBytes(liveValue(place, old, now), expected)) return 'refused'
+      const { maxBytes } = this.#store
+      return space.put(place.key, old, record, now + write.ttl, maxBytes) ? 'took' : 'no room yet'
+    }
+    const fill = (space: Space) => underLease(space, place, token, write, put)
     for (;;) {
-      const fill = (space: Space) => this.#fill(space, place, token, record, { ...write, expected })
       const outcome = await this.#store.write(fill, record.length, write.signal)
       if (outcome !== 'no room yet') return outcome
     }
   }
 
-  #fill(
-    space: Space,
-    place: Place,
-    token: string,
-    record: Buffer,
-    { expected, ttl, announce, wake }: LeaseWrite,
-  ): LeaseFill | 'no room yet' {
-    const now = wallClock()
-    const lease = space.leases.of(place.key, token, now)
-    if (lease === undefined) return 'lost'
-    const old = space.read(place.key)
-    const takes = sameBytes(liveValue(place, old, now), expected)
-    if (takes && !space.put(place.key, old, record, now + ttl, this.#store.maxBytes)) {
-      return 'no room yet'
+  async touch(key: string, token: string, renewal: LeaseRenewal): Promise<LeaseFill> {
+    const place = placeOf(key)
+    const expected = Uint8Array.from(renewal.expected)
+    const live = (space: Space, now: number) => {
+      const record = space.read(place.key)
+      if (record === undefined || !sameBytes(liveValue(place, record, now), expected)) {
+        return 'refused'
+      }
+      space.expireAt(place.key, record, now + renewal.ttl)
+      return 'took'
     }
-    space.leases.void(place.key)
-    if (takes && announce !== undefined) space.log.append(announce, now)
-    if (lease.marked && wake !== undefined) space.log.append(wake, now)
-    return takes ? 'took' : 'refused'
+    const touch = (space: Space) => underLease(space, place, token, renewal, live)
+    return this.#store.write(touch, expected.length, renewal.signal)
   }
+}
+
+/** Ends a lease with what it was taken for, if the token has it. */
+function underLease<Outcome extends LeaseFill | 'no room yet'>(
+  space: Space,
+  { key }: Place,
+  token: string,
+  { announce, wake }: LeaseWrite | LeaseRenewal,
+  run: (space: Space, now: number) => Outcome,
+): Outcome | 'lost' {
+  const now = wallClock()
+  const lease = space.leases.of(key, token, now)
+  if (lease === undefined) return 'lost'
+  const outcome = run(space, now)
+  if (outcome === 'no room yet') return outcome
+  space.leases.void(key)
+  if (outcome === 'took' && announce !== undefined) space.log.append(announce, now)
+  if (lease.marked && wake !== undefined) space.log.append(wake, now)
+  return outcome
 }
 
 /** What can be answered without a lock; `undefined`: nothing can. */

@@ -1,3 +1,4 @@
+import { isPlaceholder } from '../codec/payload.ts'
 import { type Duration, parseDuration } from '../model/duration.ts'
 import { optionRangeError, shown } from '../model/errors.ts'
 import type {
@@ -13,7 +14,16 @@ import { Environment, NotCommittedError } from './environment.ts'
 import { LmdbLeases } from './lmdb-leases.ts'
 import { refuseUnknown, requirePath } from './option-checks.ts'
 import { DirectoryOrigin } from './origin.ts'
-import { costOf, liveValue, newRecord, type Place, placeOf, sameBytes, toRead } from './records.ts'
+import {
+  costOf,
+  expiryOf,
+  liveValue,
+  newRecord,
+  type Place,
+  placeOf,
+  sameBytes,
+  toRead,
+} from './records.ts'
 import type { Space } from './space.ts'
 
 export interface LmdbOptions {
@@ -199,6 +209,27 @@ class LmdbStore implements RemoteStore {
     return held.filter((each) => each).length
   }
 
+  async shorten(
+    key: string,
+    left: number,
+    { signal, announce }: RemoteChangeOptions = {},
+  ): Promise<boolean> {
+    const place = placeOf(key)
+    const shorten = (space: Space) => {
+      const now = wallClock()
+      const record = space.read(place.key)
+      const held = liveValue(place, record, now)
+      const isKept = held !== undefined && !isPlaceholder(held)
+      if (record !== undefined && held !== undefined) {
+        if (!isKept) space.remove(place.key, record)
+        else if (expiryOf(record) > now + left) space.expireAt(place.key, record, now + left)
+      }
+      space.changed(place.key, announce, now)
+      return isKept
+    }
+    return this.#write(shorten, this.#lengthOf(place), signal)
+  }
+
   async ping(): Promise<void> {
     const environment = this.#opened()
     if (!environment.isOpen) await environment.opened()
@@ -251,6 +282,12 @@ class LmdbStore implements RemoteStore {
       return held !== undefined
     }
     return this.#write(remove, 0, signal)
+  }
+
+  /** About how many bytes are written where a record is written again. */
+  #lengthOf(place: Place): number {
+    const environment = this.#opened()
+    return environment.isOpen ? environment.read((get) => get(place.key)?.length ?? 0) : 0
   }
 
   #checkFits(place: Place, record: Buffer): void {

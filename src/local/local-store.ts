@@ -2,6 +2,11 @@ import type { Life } from '../model/entry.ts'
 
 /** An entry of the local tier. */
 export interface LocalEntry extends Life {
+  /**
+   * From then on a hit has it loaded anew in the background; `Infinity`: never. Epoch milliseconds of
+   * the cache's clock.
+   */
+  readonly aheadAt: number
   /** The value in the form that `Keeper` gives it, or `NOT_FOUND`. */
   readonly kept: unknown
   /**

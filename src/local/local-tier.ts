@@ -1,10 +1,16 @@
 import type { Clock } from '../model/clock.ts'
-import { freshness, NOT_FOUND } from '../model/entry.ts'
+import { freshness, type Life, NOT_FOUND } from '../model/entry.ts'
 import type { Keeper } from './keeper.ts'
 import type { LocalEntry, LocalStore } from './local-store.ts'
 
 /** What every caller gets whose record is known not to exist. */
 const ABSENT: Promise<null> = Promise.resolve(null)
+
+/** The lives of an entry, in epoch milliseconds of the cache's clock. */
+interface LocalLife extends Life {
+  /** From then on a hit has it loaded anew; `Infinity`: never. */
+  readonly aheadAt: number
+}
 
 /** The local tier: a store with the lives of its entries and the isolation of their readers. */
 export class LocalTier {
@@ -38,6 +44,12 @@ export class LocalTier {
     return entry && freshness(entry, this.#clock.now()) === 'fresh' ? entry : undefined
   }
 
+  /** What may be answered where a stale value is permitted, fresh or not; counts as no use. */
+  kept(key: string): LocalEntry | undefined {
+    const entry = this.#store.peek(key)
+    return entry && freshness(entry, this.#clock.now()) !== 'expired' ? entry : undefined
+  }
+
   /** What one caller of a hit gets; `null` where the record is known not to exist. */
   answer(entry: LocalEntry): Promise<unknown> {
     if (entry.answer !== undefined) return entry.answer
@@ -48,13 +60,23 @@ export class LocalTier {
     return entry.answer
   }
 
-  /** @param freshUntil Epoch milliseconds of the cache's clock. A life already over is not stored. */
-  put(key: string, kept: unknown, freshUntil: number): void {
-    if (freshUntil > this.#clock.now()) {
-      this.#store.set(key, { kept, freshUntil, keptUntil: freshUntil, answer: undefined })
+  /** A life already over is not stored. */
+  put(key: string, kept: unknown, { freshUntil, keptUntil, aheadAt }: LocalLife): void {
+    if (keptUntil > this.#clock.now()) {
+      this.#store.set(key, { kept, freshUntil, keptUntil, aheadAt, answer: undefined })
     } else {
       this.#store.delete(key)
     }
+  }
+
+  /** Its freshness is over, and it is kept for so many milliseconds at the most; a placeholder is not. */
+  expire(key: string, retain: number): void {
+    const entry = this.kept(key)
+    if (entry === undefined) return
+    const now = this.#clock.now()
+    const keptUntil = entry.kept === NOT_FOUND ? now : Math.min(entry.keptUntil, now + retain)
+    const freshUntil = Math.min(entry.freshUntil, now)
+    this.put(key, entry.kept, { freshUntil, keptUntil, aheadAt: Infinity })
   }
 
   /** Returns whether a fresh entry was there. */

@@ -65,7 +65,15 @@ export class CacheNotFoundError extends CacheError {
 }
 
 /** What the remote tier was asked to do when it failed. */
-export type RemoteOperation = 'get' | 'fill' | 'set' | 'delete' | 'lease' | 'ping' | 'repair'
+export type RemoteOperation =
+  | 'get'
+  | 'fill'
+  | 'set'
+  | 'delete'
+  | 'expire'
+  | 'lease'
+  | 'ping'
+  | 'repair'
 
 /**
  * What is known of a remote operation that failed.
@@ -94,10 +102,13 @@ export class CacheRemoteError extends CacheError {
 
 /** The loader did not settle within `loadTimeout`. It may still be running; its result is dropped. */
 export class CacheLoadTimeoutError extends CacheError {
-  constructor(key: string, timeout: number) {
+  /** @param option That gave it so many milliseconds. */
+  constructor(key: string, timeout: number, option: 'loadTimeout' | 'hardTimeout' = 'loadTimeout') {
     super(
       'CACHE_LOAD_TIMEOUT',
-      `cache: the loader of key ${shown(key)} did not settle within ${timeout} ms. Make it faster or raise loadTimeout`,
+      option === 'loadTimeout'
+        ? `cache: the loader of key ${shown(key)} did not settle within ${timeout} ms. Make it faster or raise loadTimeout`
+        : `cache: key ${shown(key)} was not loaded within ${timeout} ms; the load goes on. Make it faster or raise hardTimeout`,
       { key },
     )
   }

@@ -1,5 +1,5 @@
 import { type Duration, parseDuration } from '../model/duration.ts'
-import { optionTypeError, shown } from '../model/errors.ts'
+import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
 
 /** For an options interface: each of its names, so that an unknown one is noticed. */
 export type NamesOf<T> = Readonly<Record<keyof T, true>>
@@ -33,6 +33,14 @@ export function optionalDuration(value: Duration | undefined, name: string): num
   return value === undefined ? undefined : parseDuration(value, name)
 }
 
+/** `false` says 0; `undefined` is left to whoever decides. */
+export function durationOrNone(
+  value: Duration | false | undefined,
+  name: string,
+): number | undefined {
+  return value === false ? 0 : optionalDuration(value, name)
+}
+
 export function flag(value: unknown, name: string): boolean {
   if (value === undefined) return false
   if (typeof value === 'boolean') return value
@@ -45,4 +53,16 @@ export function flag(value: unknown, name: string): boolean {
 export function hasMethods(value: unknown, names: readonly string[]): boolean {
   if (typeof value !== 'object' || value === null) return false
   return names.every((name) => typeof Reflect.get(value, name) === 'function')
+}
+
+/**
+ * @param soft Milliseconds; 0 and `undefined`: none.
+ * @throws RangeError (`code: 'CACHE_OPTION'`): nobody would ever be given the stale value.
+ */
+export function checkTimeouts(soft: number | undefined, hard: number | undefined): void {
+  if (!soft || !hard || soft < hard) return
+  throw optionRangeError(
+    `softTimeout must be shorter than hardTimeout, ${hard} ms, but is ${soft} ms`,
+    'Leave out the one that is not needed.',
+  )
 }

@@ -20,6 +20,10 @@ export const DEFAULTS = {
   closeTimeout: 5000,
   replay: 10_000,
   leaseMaxWait: 10_000,
+  /** Of refreshing: a task stops so long after its interval without an access. */
+  refreshGrace: 1000,
+  refreshConcurrency: 4,
+  refreshMaxTasks: 10_000,
   foreignWindow: 2000,
   unarmedTtl: 1000,
 } as const
@@ -55,6 +59,31 @@ export interface LeaseOptions {
    * loads by itself, and stores nothing. @default '10s'
    */
   readonly maxWait?: Duration | undefined
+}
+
+/**
+ * Which keys are loaded anew in the background, so that no caller waits for them: those that a call
+ * of `once` has asked for with `refresh: true`. Processes that share a remote tier refresh each key once
+ * between them, jetcache-go's included.
+ */
+export interface RefreshOptions {
+  /**
+   * Between two refreshes of a key, counted from the end of the last. Less than the shortest life of
+   * a value: one that expires before would be loaded by its callers.
+   */
+  readonly interval: Duration
+  /** A key that no call with `refresh: true` has asked for so long is refreshed no more. @default interval + 1 s */
+  readonly stopAfterLastAccess?: Duration | undefined
+  /**
+   * Refreshes at a time, a whole number from 1 to 1,000. One that takes longer than a second is not
+   * counted any more. @default 4
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * Keys refreshed at the most, from 1 to 1,000,000; the one that was asked for longest ago leaves
+   * first. @default 10,000
+   */
+  readonly maxTasks?: number | undefined
 }
 
 /** How local tiers of several processes are kept from serving what another one has changed. */
@@ -117,6 +146,35 @@ export interface CacheSettings {
   readonly remoteTimeout?: Duration | undefined
   /** Time for a loader, after which its callers get `CacheLoadTimeoutError`. @default '30s' */
   readonly loadTimeout?: Duration | undefined
+  /**
+   * Time after which a caller is given the stale value, while the load goes on and fills. Without a
+   * stale value it waits on. Shorter than `hardTimeout`. @default none
+   */
+  readonly softTimeout?: Duration | undefined
+  /**
+   * Time after which a caller gets `CacheLoadTimeoutError`, while the load goes on and fills until its
+   * `loadTimeout`. @default none
+   */
+  readonly hardTimeout?: Duration | undefined
+  /**
+   * For so long after its freshness a value is answered at once, and loaded anew behind (RFC 5861). It
+   * lives that much longer in the remote than its ttl, so all who share keys must have the same; 0 with
+   * jetcache-go's services, whose values would look stale early. @default none
+   */
+  readonly staleWhileRevalidate?: Duration | undefined
+  /**
+   * For so long after its freshness a value is answered if its loader fails, or the remote is gone
+   * (RFC 5861). Loading is tried again after 1 s, 2 s, 4 s ... 30 s, not by every call. Lives as with
+   * `staleWhileRevalidate`; the longer of the two counts. @default none
+   */
+  readonly staleIfError?: Duration | undefined
+  /**
+   * The share of a value's life, above 0 and below 1, after which a hit has it loaded anew in the
+   * background, by one process. The values of not-found answers expire. @default off
+   */
+  readonly refreshAheadRatio?: number | undefined
+  /** Without it, `refresh: true` is refused. */
+  readonly refresh?: RefreshOptions | undefined
   readonly recovery?: RecoveryOptions | undefined
   /** `false`: each process loads for itself, and a load elsewhere may store what a change outdated. */
   readonly lease?: LeaseOptions | false | undefined
@@ -166,7 +224,33 @@ export interface OnceOptions<T> extends GetOptions {
    * last one it is abandoned, and its own signal aborts.
    */
   readonly signal?: AbortSignal | undefined
+  /** As the cache's, for this caller; `false`: never. @default the cache's */
+  readonly softTimeout?: Duration | false | undefined
+  /** As the cache's, for this caller; `false`: never. @default the cache's */
+  readonly hardTimeout?: Duration | false | undefined
+  /**
+   * How stale a value this caller takes, not longer than the cache keeps them; `false`: none.
+   * @default the cache's
+   */
+  readonly staleWhileRevalidate?: Duration | false | undefined
+  /**
+   * The same if loading fails, or the remote is gone. @default the cache's
+   */
+  readonly staleIfError?: Duration | false | undefined
+  /**
+   * The key is refreshed in the background from now on, by this loader, until no such call has come
+   * for `refresh.stopAfterLastAccess`. Needs the cache's `refresh`. @default false
+   */
+  readonly refresh?: boolean | undefined
+  /** Resolve with `{ value, status, tier, ttlLeft }` instead of the value. @default false */
+  readonly meta?: boolean | undefined
 }
+
+/** Options of one `refresh` by hand. */
+export type RefreshCallOptions<T> = Pick<
+  OnceOptions<T>,
+  'ttl' | 'localTtl' | 'codec' | 'cacheIf' | 'loadTimeout' | 'signal' | 'hardTimeout'
+>
 
 /** Options of one `set`. */
 export interface SetOptions {
@@ -187,5 +271,5 @@ export interface SetOptions {
   readonly when?: 'absent' | 'present' | undefined
 }
 
-/** Loads the value of a key that no tier holds. `null` or `undefined`: there is no such record. */
+/** Loads the value of a key. `null` or `undefined`: there is no such record. */
 export type Loader<T> = (context: LoaderContext) => T | PromiseLike<T>

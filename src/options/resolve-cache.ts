@@ -6,8 +6,16 @@ import { parseDuration } from '../model/duration.ts'
 import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
 import type { Logger } from '../model/logger.ts'
 import type { Policy } from '../model/policy.ts'
+import type { RefreshPolicy } from '../refresh/refresh-table.ts'
 import type { RemoteStore } from '../remote/remote-store.ts'
-import { checkNames, duration, hasMethods, type NamesOf } from './checks.ts'
+import {
+  checkNames,
+  checkTimeouts,
+  duration,
+  hasMethods,
+  type NamesOf,
+  optionalDuration,
+} from './checks.ts'
 import {
   type CacheOptions,
   type CacheSettings,
@@ -16,6 +24,7 @@ import {
   type NotFoundOptions,
   type RecoveryOptions,
 } from './options.ts'
+import { resolveRefresh } from './resolve-refresh.ts'
 import { type ResolvedSync, resolveLease, resolveSync } from './resolve-sync.ts'
 
 /** Options made complete. */
@@ -30,6 +39,8 @@ export interface ResolvedOptions {
   /** Whether loads take leases, where the remote has them. */
   readonly leasing: boolean
   readonly sync: ResolvedSync | undefined
+  /** `undefined`: nothing is refreshed. */
+  readonly refresh: RefreshPolicy | undefined
   readonly clock: Clock
   readonly warn: (message: string) => void
   readonly isNotFound: (error: unknown) => boolean
@@ -56,6 +67,14 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   const lease = resolveLease(options.lease)
   const codecs = codecFinder(options.codecs)
   const codec = codecs(chosen)
+  const staleWhileRevalidate = duration(options.staleWhileRevalidate, 'staleWhileRevalidate', 0)
+  const staleIfError = duration(options.staleIfError, 'staleIfError', 0)
+  const softTimeout = optionalDuration(options.softTimeout, 'softTimeout')
+  const hardTimeout = optionalDuration(options.hardTimeout, 'hardTimeout')
+  checkTimeouts(softTimeout, hardTimeout)
+  const ttl = duration(options.ttl, 'ttl', DEFAULTS.ttl)
+  const localTtl = local?.ttl ?? Infinity
+  const jitterRatio = ratio(options.jitterRatio, 'jitterRatio')
   return {
     name: nameOf(options.name),
     local,
@@ -63,11 +82,17 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
     codec: remote === undefined && keepsOwnValues(local) ? undefined : codec,
     codecs,
     policy: {
-      ttl: duration(options.ttl, 'ttl', DEFAULTS.ttl),
-      localTtl: local?.ttl ?? Infinity,
-      jitterRatio: ratio(options.jitterRatio, 'jitterRatio'),
+      ttl,
+      localTtl,
+      jitterRatio,
       notFoundTtl: duration(notFound.ttl, 'notFound.ttl', DEFAULTS.notFoundTtl),
       notFoundJitterRatio: ratio(notFound.jitterRatio, 'notFound.jitterRatio'),
+      staleWhileRevalidate,
+      staleIfError,
+      retain: Math.max(staleWhileRevalidate, staleIfError),
+      refreshAheadRatio: aheadRatio(options.refreshAheadRatio),
+      softTimeout,
+      hardTimeout,
       remoteTimeout: duration(options.remoteTimeout, 'remoteTimeout', DEFAULTS.remoteTimeout),
       loadTimeout: duration(options.loadTimeout, 'loadTimeout', DEFAULTS.loadTimeout),
       replay:
@@ -77,6 +102,10 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
       leaseMaxWait: lease.maxWait,
     },
     leasing: lease.leasing,
+    refresh: resolveRefresh(options.refresh, {
+      ttl: remote === undefined ? Math.min(ttl, localTtl) : ttl,
+      jitterRatio,
+    }),
     sync: resolveSync(options.sync, nameOf(options.name)),
     clock: clockOf(options.clock),
     warn: warningOf(nameOf(options.name), options.logger),
@@ -95,6 +124,12 @@ const SETTING_NAMES: NamesOf<CacheSettings & { local: unknown; remote: unknown }
   notFound: true,
   remoteTimeout: true,
   loadTimeout: true,
+  softTimeout: true,
+  hardTimeout: true,
+  staleWhileRevalidate: true,
+  staleIfError: true,
+  refreshAheadRatio: true,
+  refresh: true,
   recovery: true,
   lease: true,
   sync: true,
@@ -125,6 +160,16 @@ function ratio(value: unknown, name: string): number {
   throw optionRangeError(
     `${name} must be from 0 to below 1, but is ${value}`,
     'Use a ratio such as 0.1, or 0 for none.',
+  )
+}
+
+function aheadRatio(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'number' && value > 0 && value < 1) return value
+  const error = typeof value === 'number' ? optionRangeError : optionTypeError
+  throw error(
+    `refreshAheadRatio must be a number above 0 and below 1, but is ${shown(value)}`,
+    'Use a ratio such as 0.8, or leave it out.',
   )
 }
 

@@ -9,8 +9,11 @@ import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import type { ValueForm } from '../tiers/value-form.ts'
+import type { Held } from './held.ts'
 import type { CacheFlights } from './joinable.ts'
 import type { LoadFlight } from './load-flight.ts'
+import type { Replaced } from './loaded-value.ts'
+import type { Pace } from './pace.ts'
 
 /*
  * Which process loads a key, and why what another one loaded before a change is never stored after it
@@ -44,6 +47,11 @@ import type { LoadFlight } from './load-flight.ts'
  *     a load of the new epoch. So those who waited for a load that a change has outdated do not all load
  *     in vain. A load whose loader has begun stays in its epoch.
  *
+ *   A reads: stale, takes the lease besides. The bytes that it found are what its fill replaces, so that a
+ *     change between the two steps makes it fail as one after them does. A's callers who take the stale
+ *     value have it from then on. If B has the lease, and nobody waits for A any more, A gives up: B's
+ *     value is there soon.
+ *
  * Those who wait hear of the end by a message, if there is a bus that carries such (only a lease that
  * somebody was refused makes one), else they look again and again: after 10, 20, 40 ... 250 ms. They
  * look too when the life they were told is over, since a lease that expires tells nobody, after half a
@@ -71,12 +79,16 @@ const LOOK_AFTER_ALL = 500
 /** What a load has to do. */
 type Turn =
   | Extract<RemoteAnswer, { kind: 'value' | 'error' }>
-  /** To load, and to fill under the lease; over `corrupt`, if that was there. */
-  | { readonly kind: 'load'; readonly lease: Lease; readonly corrupt: Uint8Array | undefined }
+  /** To load, and to fill under the lease; over what is replaced, if something was there. */
+  | { readonly kind: 'load'; readonly lease: Lease; readonly replaced: Replaced | undefined }
   /** To load, and to leave the remote as it is: another writer overwrites it in another codec. */
   | { readonly kind: 'contested' }
   /** To load and to store nothing. */
   | { readonly kind: 'alone' }
+  /** Nothing, since nobody waits: another process loads it, or it has just failed. */
+  | { readonly kind: 'elsewhere' }
+  /** Nothing: what was to be replaced is not there any more. */
+  | { readonly kind: 'gone' }
   /** To have what this one brings, which began after the change that ended our epoch. */
   | { readonly kind: 'join'; readonly other: LoadFlight }
 
@@ -92,6 +104,7 @@ interface LoadTurnsParts {
   readonly hearsWakeUps: () => boolean
   /** Whether the bytes that cannot be read will be back if they are replaced. */
   readonly contested: (key: string) => boolean
+  readonly pace: Pace
 }
 
 /** A load that asks for its turn. */
@@ -101,6 +114,8 @@ interface Arrival {
   readonly key: string
   readonly form: ValueForm
   readonly flight: LoadFlight
+  /** Milliseconds; `undefined`: the cache's, or not known yet. */
+  readonly ttl: number | undefined
 }
 
 interface Taken {
@@ -131,9 +146,9 @@ export class LoadTurns {
   }
 
   async #wait(arrival: Arrival, first: LeaseHeld, waiter: Waiter): Promise<Taken> {
-    const { clock, counters, maxWait, hearsWakeUps } = this.#parts
-    const { remote, flight } = arrival
-    counters.leasesWaited++
+    const { clock, counters, maxWait, hearsWakeUps, pace } = this.#parts
+    const { remote, flight, key } = arrival
+    if (flight.isWaitedFor) counters.leasesWaited++
     flight.onAbandon = () => waiter.wake()
     flight.onHurry = flight.onAbandon
     let held = first
@@ -141,6 +156,11 @@ export class LoadTurns {
     for (let holders = 1; holders <= MOST_HOLDERS; ) {
       const left = maxWait - (clock.monotonic() - flight.arrivedAt)
       if (left <= 0 || flight.load.abandoned) break
+      if (!flight.isWaitedFor) {
+        waiter.leave()
+        pace.elsewhere(key, clock.monotonic())
+        return { turn: { kind: 'elsewhere' }, budget: remote.budget() }
+      }
       const pause = hearsWakeUps() ? LOOK_AFTER_ALL : pauseBefore(looks++)
       await waiter.pause(Math.min(left, held.left + AFTER_LIFE, pause))
       if (flight.load.abandoned) break
@@ -166,6 +186,7 @@ export class LoadTurns {
   async #look(arrival: Arrival, budget: Budget): Promise<Turn | LeaseHeld> {
     const { key, flight } = arrival
     for (let restarts = 0; ; restarts++) {
+      if (flight.inBackground && !flight.ticket.mayStore()) return { kind: 'gone' }
       const other = this.#renew(key, flight)
       if (other !== undefined) return { kind: 'join', other }
       const turn = await this.#ask(arrival, budget)
@@ -182,7 +203,7 @@ export class LoadTurns {
     if (outdated.mayStore() || flight.load.abandoned) return undefined
     const other = flights.load(key)
     if (other !== undefined && other !== flight) return other
-    flight.ticket = flights.open(key)
+    flight.renew(flights.open(key))
     outdated.close()
     flights.offerLoad(key, flight)
     return undefined
@@ -191,28 +212,86 @@ export class LoadTurns {
   /** Asks the remote; those who only look may join. Never rejects. */
   async #ask(arrival: Arrival, budget: Budget): Promise<Turn | LeaseHeld> {
     const { stack, flights } = this.#parts
-    const { leases, key, form } = arrival
+    const { leases, key, form, flight } = arrival
     const read = { form, answer: stack.readForLoad(leases, key, form, budget) }
     flights.offerRead(key, read)
     const answer = await read.answer
     flights.withdrawRead(key, read)
-    if (answer.kind === 'granted') return { kind: 'load', lease: answer.lease, corrupt: undefined }
-    return answer.kind === 'corrupt' ? this.#replace(arrival, answer.bytes, budget) : answer
+    switch (answer.kind) {
+      case 'granted':
+        if (flight.inBackground) {
+          answer.lease.release()
+          return { kind: 'gone' }
+        }
+        return { kind: 'load', lease: answer.lease, replaced: undefined }
+      case 'value':
+        if (isEnough(flight, answer, stack, arrival.ttl)) return answer
+        return this.#replaceValue(arrival, answer, budget)
+      case 'corrupt':
+        if (this.#parts.contested(key)) return { kind: 'contested' }
+        return this.#takeOver(arrival, { bytes: answer.bytes, corrupt: true }, budget)
+      default:
+        return answer
+    }
   }
 
-  async #replace(
+  /** Whoever takes what is there has it; for the others, or behind them, it is loaded. */
+  #replaceValue(
+    arrival: Arrival,
+    answer: Extract<RemoteAnswer, { kind: 'value' }>,
+    budget: Budget,
+  ): Promise<Turn | LeaseHeld> | Turn {
+    const { key, flight } = arrival
+    flight.holds(heldFrom(answer))
+    if (shouldWait(flight, key, this.#parts)) return { kind: 'elsewhere' }
+    return this.#takeOver(arrival, { bytes: answer.bytes, corrupt: false }, budget)
+  }
+
+  async #takeOver(
     { leases, key }: Arrival,
-    corrupt: Uint8Array,
+    replaced: Replaced,
     budget: Budget,
   ): Promise<Turn | LeaseHeld> {
-    if (this.#parts.contested(key)) return { kind: 'contested' }
     try {
       const taken = await leases.take(key, budget)
-      return taken instanceof Lease ? { kind: 'load', lease: taken, corrupt } : taken
+      return taken instanceof Lease ? { kind: 'load', lease: taken, replaced } : taken
     } catch (error) {
       return { kind: 'error', error: error as CacheRemoteError }
     }
   }
+}
+
+/** Whether a value of the remote is what the load is for. */
+export function isEnough(
+  { purpose }: LoadFlight,
+  answer: Extract<RemoteAnswer, { kind: 'value' }>,
+  stack: TierStack,
+  ttl: number | undefined,
+): boolean {
+  if (purpose === 'answer') return answer.freshLeft > 0
+  return purpose === 'ahead' && answer.freshLeft > 0 && !stack.isLate(answer, ttl)
+}
+
+export function heldFrom(answer: Extract<RemoteAnswer, { kind: 'value' }>): Held {
+  const { kept, bytes, askedAt, ttlLeft, freshLeft } = answer
+  return {
+    kept,
+    bytes,
+    tier: 'remote',
+    freshUntil: askedAt + freshLeft,
+    keptUntil: askedAt + ttlLeft,
+  }
+}
+
+/** Whether its callers all have an answer, and it is too soon to try to load the key once more. */
+export function shouldWait(
+  flight: LoadFlight,
+  key: string,
+  { pace, clock }: { readonly pace: Pace; readonly clock: Clock },
+): boolean {
+  if (flight.purpose === 'refresh' || !pace.pauses(key, clock.monotonic())) return false
+  flight.fails()
+  return !flight.isWaitedFor
 }
 
 /** Milliseconds: twice as long each time, by up to a half less, so that those who wait spread. */

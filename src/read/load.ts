@@ -1,6 +1,33 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock, Timer } from '../model/clock.ts'
 import { CacheLoadTimeoutError } from '../model/errors.ts'
-import type { AnyLoader, LoaderContext } from './call.ts'
+import type { AnyLoader, LoaderContext, LoadReason } from './call.ts'
+import { LoaderRun } from './loader-run.ts'
+
+// Taken at import, outside of any request: what runs in the background must not belong to the one
+// whose call happened to start it.
+const outside = AsyncLocalStorage.snapshot()
+
+/** How a loader is run. */
+interface LoadRun {
+  /** Milliseconds until it rejects with `CacheLoadTimeoutError`. */
+  readonly timeout: number
+  readonly clock: Clock
+  readonly reason: LoadReason
+  readonly hasStale: boolean
+  readonly stale: () => unknown
+  /** Nobody waits for it. */
+  readonly background: boolean
+}
+
+/** What a loader brought, and what it said about it. */
+interface Brought {
+  readonly value: unknown
+  /** Milliseconds; `undefined`: it said nothing. */
+  readonly ttl: number | undefined
+  /** It is not to be stored. */
+  readonly skips: boolean
+}
 
 /**
  * One run of a loader. It settles with the loader, at its deadline, or when it is abandoned,
@@ -26,8 +53,8 @@ export class Load {
     return this.#abort !== undefined
   }
 
-  /** @param timeout Milliseconds until it rejects with `CacheLoadTimeoutError`. */
-  run(loader: AnyLoader, timeout: number, clock: Clock): Promise<unknown> {
+  run(loader: AnyLoader, run: LoadRun): Promise<Brought> {
+    const { timeout, clock, background } = run
     return new Promise((resolve, reject) => {
       if (this.#abort !== undefined) {
         reject(this.#abort.reason)
@@ -37,11 +64,20 @@ export class Load {
       this.#timer = clock.setTimer(timeout, () =>
         this.abandon(new CacheLoadTimeoutError(this.#key, timeout)),
       )
+      const { reason, hasStale, stale } = run
+      const context = new LoaderRun({
+        key: this.#key,
+        reason,
+        hasStale,
+        stale,
+        signal: () => this.#signal(),
+      })
+      const result = background ? outside(resultOf, loader, context) : resultOf(loader, context)
       // Not `finally`, which takes three promises more.
-      resultOf(loader, this.#context()).then(
+      result.then(
         (value) => {
           this.#end()
-          resolve(value)
+          resolve({ value, ttl: context.ttl, skips: context.skips })
         },
         (error: unknown) => {
           this.#end()
@@ -70,16 +106,6 @@ export class Load {
   }
 
   /** The signal costs about as much as a small load: it is made when a loader asks for it. */
-  #context(): LoaderContext {
-    const signal = () => this.#signal()
-    return {
-      key: this.#key,
-      get signal(): AbortSignal {
-        return signal()
-      },
-    }
-  }
-
   #signal(): AbortSignal {
     if (this.#controller !== undefined) return this.#controller.signal
     const controller = new AbortController()

@@ -1,5 +1,6 @@
 import type { Ticket } from '../flight/flights.ts'
 import type { Clock } from '../model/clock.ts'
+import type { FillEvent } from '../remote/announcer.ts'
 import type { Budget } from '../remote/budget.ts'
 import type { Lease } from '../remote/lease.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
@@ -8,17 +9,11 @@ import type { Filled, StoreLives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
 import type { OnceCall } from './call.ts'
 import { CodecConflicts } from './codec-conflicts.ts'
+import type { Held } from './held.ts'
+import { fromLoader, type Loaded } from './loaded.ts'
 
 /** A value whose remote copy another writer keeps overwriting lives locally for this long at most. */
 const CONTESTED_LIFE = 1000
-
-/** What a load brought to its callers. */
-export interface Loaded {
-  /** As the tiers keep it; each caller is given theirs from it. `NOT_FOUND`: no such record. */
-  readonly kept: unknown
-  /** The loader's error that said so, where it was an error. */
-  readonly cause: unknown
-}
 
 /** What a loader returned, for whom, and under which right to be stored. */
 export interface Landing {
@@ -28,6 +23,20 @@ export interface Landing {
   readonly cause: unknown
   readonly call: OnceCall
   readonly ticket: Ticket
+  /** What the loader has chosen itself, in milliseconds. */
+  readonly ttl: number | undefined
+  /** The loader wants it stored nowhere. */
+  readonly skips: boolean
+  /** The loader says that this is still right; `undefined`: it brought `value`. */
+  readonly unchanged: Held | undefined
+  readonly event: FillEvent
+}
+
+/** What a fill finds in the remote, and replaces. */
+export interface Replaced {
+  readonly bytes: Uint8Array
+  /** The codec cannot read it. */
+  readonly corrupt: boolean
 }
 
 /** What becomes of a loaded value: it gets its one shape, and is stored where it may be. */
@@ -45,14 +54,14 @@ export class LoadedValues {
 
   /** Stores nothing. */
   handOver(landing: Landing): Loaded {
-    return { kept: this.#form(landing).formed.kept, cause: landing.cause }
+    return fromLoader(this.#form(landing).formed.kept, landing.cause)
   }
 
   /** Stores in local alone: there is no remote, or it was not to be asked. */
   keepLocally(landing: Landing): Loaded {
     const { formed, lives } = this.#form(landing)
     if (lives !== undefined) this.#keep(landing, formed, lives)
-    return { kept: formed.kept, cause: landing.cause }
+    return fromLoader(formed.kept, landing.cause)
   }
 
   /** The same for a moment: another writer keeps overwriting what is stored in the remote. */
@@ -60,7 +69,7 @@ export class LoadedValues {
     const { formed, lives } = this.#form(landing)
     this.#counters.codecConflicts++
     if (lives !== undefined) this.#keep(landing, formed, lives, CONTESTED_LIFE)
-    return { kept: formed.kept, cause: landing.cause }
+    return fromLoader(formed.kept, landing.cause)
   }
 
   /** The same while the remote cannot be asked. */
@@ -70,7 +79,7 @@ export class LoadedValues {
       const { key, ticket } = landing
       this.#count(this.#stack.keepUnconfirmed(key, formed.kept, lives, ticket))
     }
-    return { kept: formed.kept, cause: landing.cause }
+    return fromLoader(formed.kept, landing.cause)
   }
 
   /** Whether the bytes of the key that cannot be read will be back if they are replaced. */
@@ -79,25 +88,29 @@ export class LoadedValues {
   }
 
   /**
-   * Stores over what the remote answered: nothing, or bytes that the codec cannot read.
+   * Stores over what the remote answered: nothing, a value that is to be replaced, or bytes that the
+   * codec cannot read.
    *
    * @param lease Under which it was loaded, where the store has leases.
    */
   async fill(
     landing: Landing,
     remote: RemoteTier,
-    corrupt: Uint8Array | undefined,
+    replaced: Replaced | undefined,
     lease: Lease | undefined,
     budget: Budget,
   ): Promise<Loaded> {
     const { formed, lives } = this.#form(landing)
-    const loaded: Loaded = { kept: formed.kept, cause: landing.cause }
+    const loaded = fromLoader(formed.kept, landing.cause)
     if (lives === undefined) return loaded
-    const { key, ticket } = landing
-    const fill = { key, expected: corrupt, formed, lives, lease, ticket }
+    const { key, ticket, event } = landing
+    const expected = replaced?.bytes
+    // Whose bytes are not those of the remote now has to send them.
+    const unchanged = landing.unchanged !== undefined && formed.bytes === expected
+    const fill = { key, expected, formed, lives, lease, ticket, event, unchanged }
     const filled = await this.#stack.fill(remote, fill, budget)
     this.#count(filled.outcome)
-    if (filled.outcome === 'took' && corrupt !== undefined) {
+    if (filled.outcome === 'took' && replaced?.corrupt) {
       this.#conflicts.replaced(key, filled.expiresAt)
     }
     return loaded
@@ -105,19 +118,31 @@ export class LoadedValues {
 
   /** Gives the value its one shape; without `lives` it may not be stored. */
   #form(landing: Landing): { readonly formed: Formed; readonly lives: StoreLives | undefined } {
-    const { key, value, call } = landing
+    const { key, value, call, skips, unchanged } = landing
     const { localTtl, skipLocal } = call
-    if (value === null) {
-      const ttl = typeof call.ttl === 'function' ? undefined : call.ttl
-      return { formed: FORMED_NOT_FOUND, lives: { ttl, localTtl, skipLocal } }
+    if (unchanged === undefined && value === null) {
+      const ttl = landing.ttl ?? (typeof call.ttl === 'function' ? undefined : call.ttl)
+      const lives = skips ? undefined : { ttl, localTtl, skipLocal }
+      return { formed: FORMED_NOT_FOUND, lives }
     }
-    const formed = this.#stack.forms.of(call.codec).form(key, value)
+    const formed =
+      unchanged === undefined
+        ? this.#stack.forms.of(call.codec).form(key, value)
+        : this.#heldForm(landing, unchanged)
     if (formed.reserved) this.#counters.uncacheable++
     const given = (): unknown => this.#stack.forms.give(formed.kept)
-    const wanted = call.cacheIf === undefined || call.cacheIf(given())
+    const wanted = !skips && (call.cacheIf === undefined || call.cacheIf(given()))
     if (formed.reserved || !wanted) return { formed, lives: undefined }
-    const ttl = typeof call.ttl === 'function' ? call.ttl(given()) : call.ttl
+    const ttl = landing.ttl ?? (typeof call.ttl === 'function' ? call.ttl(given()) : call.ttl)
     return { formed, lives: { ttl, localTtl, skipLocal } }
+  }
+
+  /** What local held has no bytes, and the remote may be asked to take it. */
+  #heldForm({ key, call }: Landing, { kept, bytes }: Held): Formed {
+    if (bytes !== undefined || this.#stack.remote === undefined) {
+      return { kept, bytes, reserved: false }
+    }
+    return this.#stack.forms.of(call.codec).form(key, this.#stack.forms.give(kept))
   }
 
   #keep(landing: Landing, formed: Formed, lives: StoreLives, most?: number): void {

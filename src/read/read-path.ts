@@ -11,13 +11,17 @@ import type { Leases } from '../remote/leases.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { LoadAnswer, RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
-import type { AnyLoader, GetCall, OnceCall } from './call.ts'
+import type { AnyLoader, GetCall, LoadReason, OnceCall } from './call.ts'
+import { type Held, isValue, type Permission, TAKES_NOTHING } from './held.ts'
 import type { CacheFlights, JoinableRead } from './joinable.ts'
 import { unlessAborted } from './leaving.ts'
 import { Load } from './load.ts'
-import { LoadFlight } from './load-flight.ts'
-import { LoadTurns } from './load-turn.ts'
-import { type Landing, type Loaded, LoadedValues } from './loaded-value.ts'
+import { type Caller, LoadFlight, type Purpose } from './load-flight.ts'
+import { heldFrom, isEnough, LoadTurns, shouldWait } from './load-turn.ts'
+import { fromTier, type Loaded, NONE } from './loaded.ts'
+import { type Landing, LoadedValues } from './loaded-value.ts'
+import { NOT_MODIFIED } from './loader-run.ts'
+import { Pace } from './pace.ts'
 
 /** What the read path is built from. */
 interface ReadParts {
@@ -39,6 +43,8 @@ interface Lead {
   readonly loader: AnyLoader
   readonly call: OnceCall
   readonly flight: LoadFlight
+  /** What local holds, fresh or not, if the call may use it. */
+  readonly local: LocalEntry | undefined
 }
 
 /**
@@ -57,6 +63,10 @@ export class ReadPath {
   readonly #isNotFound: (error: unknown) => boolean
   readonly #values: LoadedValues
   readonly #turns: LoadTurns
+  readonly #pace = new Pace()
+  /** Whether a load may be answered by something else than its result. */
+  readonly #mayHold: boolean
+  #closed = false
 
   constructor(parts: ReadParts) {
     this.#stack = parts.stack
@@ -70,7 +80,10 @@ export class ReadPath {
       ...parts,
       maxWait: parts.policy.leaseMaxWait,
       contested: (key) => this.#values.contested(key),
+      pace: this.#pace,
     })
+    const { retain, softTimeout, hardTimeout } = parts.policy
+    this.#mayHold = retain > 0 || softTimeout !== undefined || hardTimeout !== undefined
   }
 
   /** A fresh local entry, counted; the part of every read that must be cheap. */
@@ -83,30 +96,82 @@ export class ReadPath {
     return entry
   }
 
-  /** Joins or leads the load of a key that local did not answer. */
+  /**
+   * Joins or leads the load of a key that local did not answer. What it resolves to may be `NONE`: then it
+   * is to be asked again.
+   */
   load(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
     const joinable = this.#flights.load(key)
     if (joinable?.doubt !== undefined) {
       return unlessAborted(joinable.doubt, call.signal).then(() => this.load(key, loader, call))
     }
-    if (joinable !== undefined) {
+    if (joinable !== undefined && !joinable.isOvertaken) {
       this.#counters.coalesced++
-      return joinable.join(call.signal)
+      return this.#join(joinable, call)
     }
-    return this.#lead(key, loader, call).join(call.signal)
+    const lead = this.#lead(key, loader, call, 'answer')
+    const answer = this.#join(lead.flight, call)
+    this.#takeOff(lead)
+    return answer
+  }
+
+  /** Loads whatever the tiers hold, and replaces that; joins a load that is under way. */
+  reload(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
+    const joinable = this.#flights.load(key)
+    if (joinable?.doubt !== undefined) {
+      return unlessAborted(joinable.doubt, call.signal).then(() => this.reload(key, loader, call))
+    }
+    if (joinable !== undefined) this.#counters.coalesced++
+    const caller = { ...this.#callerOf(call), takes: TAKES_NOTHING }
+    if (joinable !== undefined) return joinable.join(caller)
+    const lead = this.#lead(key, loader, call, 'by hand')
+    const answer = lead.flight.join(caller)
+    this.#takeOff(lead)
+    return answer
+  }
+
+  /** A hit on an entry that is late in its life: one load behind it. */
+  ahead(key: string, loader: AnyLoader, call: OnceCall): void {
+    if (this.#closed || this.#flights.load(key) !== undefined) return
+    if (this.#pace.pauses(key, this.#clock.monotonic())) return
+    this.#takeOff(this.#lead(key, loader, call, 'ahead'))
+  }
+
+  /** A load for nobody, of a value that is to be replaced at its time. Never rejects. */
+  async refresh(key: string, loader: AnyLoader, call: OnceCall): Promise<LoadFlight['outcome']> {
+    if (this.#closed || this.#flights.load(key) !== undefined) return 'elsewhere'
+    const lead = this.#lead(key, loader, call, 'refresh')
+    this.#takeOff(lead)
+    await lead.flight.settled
+    return lead.flight.outcome
+  }
+
+  /** Copies the remote's value to local, where another process has just refreshed it. Never rejects. */
+  async copy(key: string, call: OnceCall): Promise<void> {
+    const remote = this.#remoteOf(call)
+    if (remote === undefined || this.#stack.local?.kept(key) === undefined) return
+    const ticket = this.#flights.open(key)
+    const form = this.#stack.forms.of(call.codec)
+    const answer = await this.#stack.readRemote(remote, key, form, remote.budget())
+    if (answer.kind === 'value') this.#stack.promote(key, answer, livesOf(call), ticket)
+    ticket.close()
+  }
+
+  /** No load begins in the background from now on. */
+  close(): void {
+    this.#closed = true
   }
 
   /** Asks the tiers, without a loader. */
   async find<T>(key: string, call: GetCall): Promise<Lookup<T>> {
     const entry = call.skipLocal ? undefined : this.localHit(key)
-    if (entry !== undefined) {
-      return this.#found(entry.kept, 'local', entry.freshUntil - this.#clock.now())
-    }
+    if (entry !== undefined) return this.#found(this.#heldLocally(entry), true)
     this.#missedLocally(call)
+    const local = this.#keptLocally(key, call)
     const remote = this.#remoteOf(call)
     if (remote === undefined) {
       this.#counters.miss++
-      return { status: 'miss' }
+      return local === undefined ? { status: 'miss' } : this.#found(this.#heldLocally(local), false)
     }
     const ticket = this.#flights.open(key)
     try {
@@ -114,74 +179,138 @@ export class ReadPath {
       const answer = await read.answer
       this.#flights.withdrawRead(key, read)
       if (answer.kind === 'error' || answer.kind === 'corrupt') {
+        const held = answer.kind === 'error' && ticket.mayStoreLocally() ? local : undefined
+        if (held !== undefined) return this.#found(this.#heldLocally(held), false)
         return { status: 'error', error: answer.error }
       }
       if (answer.kind !== 'value') {
         this.#countMiss()
+        this.#droppedThere(key, local)
         return { status: 'miss' }
       }
-      this.#take(key, answer, call, ticket)
-      const left = answer.askedAt + answer.ttlLeft - this.#clock.now()
-      return this.#found(answer.kept, 'remote', left)
+      if (answer.freshLeft > 0) this.#take(key, answer, call, ticket)
+      else {
+        this.#countMiss()
+        if (!call.skipLocal) this.#stack.promote(key, answer, livesOf(call), ticket)
+      }
+      return this.#found(heldFrom(answer), answer.freshLeft > 0)
     } finally {
       ticket.close()
     }
   }
 
-  #lead(key: string, loader: AnyLoader, call: OnceCall): LoadFlight {
+  /** A load that may be joined from now on; `#takeOff` begins it. */
+  #lead(key: string, loader: AnyLoader, call: OnceCall, purpose: Purpose): Lead {
     const load = new Load(key, () => {
+      // Before its right to store is gone, by which is known whether what is held has been changed.
+      flight.fails()
       flight.ticket.revoke()
       this.#flights.withdrawLoad(key, flight)
       flight.onAbandon()
     })
-    const ticket = this.#flights.open(key)
-    const arrivedAt = this.#clock.monotonic()
-    const flight: LoadFlight = new LoadFlight(load, ticket, arrivedAt, (reason) =>
-      load.abandon(reason),
-    )
+    const flight: LoadFlight = new LoadFlight({
+      key,
+      purpose,
+      load,
+      ticket: this.#flights.open(key),
+      clock: this.#clock,
+      abandon: (reason) => load.abandon(reason),
+      onStale: () => {
+        this.#counters.staleServed++
+      },
+    })
     this.#flights.offerLoad(key, flight)
-    flight.lands(this.#fly({ key, loader, call, flight }))
-    return flight
+    return { key, loader, call, flight, local: this.#keptLocally(key, call) }
+  }
+
+  /** Once its first caller has joined: who waits decides whether it runs in the background. */
+  #takeOff(lead: Lead): void {
+    lead.flight.lands(this.#fly(lead))
+  }
+
+  #join(flight: LoadFlight, call: OnceCall): Promise<Loaded> {
+    const plain = !this.#mayHold && !flight.inBackground && flight.held === undefined
+    const { signal, softTimeout, hardTimeout } = call
+    if (plain && signal === undefined && !softTimeout && !hardTimeout) return flight.joinPlainly()
+    return flight.join(this.#callerOf(call))
+  }
+
+  #callerOf(call: OnceCall): Caller {
+    const policy = this.#policy
+    const takes: Permission = {
+      fresh: true,
+      staleWhileRevalidate: call.staleWhileRevalidate ?? policy.staleWhileRevalidate,
+      staleIfError: call.staleIfError ?? policy.staleIfError,
+    }
+    return {
+      signal: call.signal,
+      softTimeout: call.softTimeout ?? policy.softTimeout,
+      hardTimeout: call.hardTimeout ?? policy.hardTimeout,
+      takes,
+    }
   }
 
   async #fly(lead: Lead): Promise<Loaded> {
     const { key, call, flight } = lead
     try {
-      this.#missedLocally(call)
+      if (flight.purpose === 'answer') this.#missedLocally(call)
       const remote = this.#remoteOf(call)
-      if (remote === undefined) {
-        this.#counters.miss++
-        return this.#values.keepLocally(await this.#run(lead))
-      }
+      if (remote === undefined) return await this.#loadLocally(lead)
       const { leases } = remote
       if (leases === undefined) return await this.#loadUnleased(lead, remote)
       return await this.#loadLeased(lead, remote, leases)
+    } catch (error) {
+      flight.outcome = 'failed'
+      flight.fails()
+      if (flight.held !== undefined) this.#pace.failed(key, this.#clock.monotonic())
+      throw error
     } finally {
       flight.lease?.release()
       // Before anybody hears the result, so that who asks next does not join what is over.
       this.#flights.withdrawLoad(key, flight)
       flight.ticket.close()
+      if (flight.foundLate) this.ahead(key, lead.loader, call)
     }
+  }
+
+  async #loadLocally(lead: Lead): Promise<Loaded> {
+    const { key, flight, local } = lead
+    if (flight.purpose === 'answer') this.#counters.miss++
+    if (local === undefined && flight.inBackground) return this.#ends(flight, 'gone')
+    if (local !== undefined) flight.holds(this.#heldLocally(local))
+    if (shouldWait(flight, key, { pace: this.#pace, clock: this.#clock })) {
+      return this.#ends(flight, 'elsewhere')
+    }
+    return this.#values.keepLocally(await this.#run(lead))
   }
 
   async #loadLeased(lead: Lead, remote: RemoteTier, leases: Leases): Promise<Loaded> {
     const { key, call, flight } = lead
     const form = this.#stack.forms.of(call.codec)
-    const { turn, budget } = await this.#turns.take({ remote, leases, key, form, flight })
-    if (turn.kind === 'value') return this.#take(key, turn, call, flight.ticket)
-    if (turn.kind === 'join') return flight.joins(turn.other)
-    if (turn.kind !== 'error') this.#countMiss()
-    if (turn.kind === 'load') flight.begin(turn.lease)
-    const landing = await this.#run(lead)
+    const { ttl } = livesOf(call)
+    const { turn, budget } = await this.#turns.take({ remote, leases, key, form, flight, ttl })
     switch (turn.kind) {
-      case 'load':
-        return this.#values.fill(landing, remote, turn.corrupt, turn.lease, budget)
-      case 'contested':
-        return this.#values.keepContested(landing)
+      case 'value':
+        return this.#take(key, turn, call, flight.ticket, flight)
+      case 'join':
+        return flight.joins(turn.other)
+      case 'gone':
+      case 'elsewhere':
+        return this.#ends(flight, turn.kind)
       case 'error':
-        return this.#values.keepUnconfirmed(landing)
+        return this.#loadWithoutRemote(lead)
+      case 'load': {
+        this.#missedThere(lead, turn.replaced === undefined)
+        flight.begin(turn.lease)
+        const landing = await this.#run(lead)
+        return this.#values.fill(landing, remote, turn.replaced, turn.lease, budget)
+      }
+      case 'contested':
+        this.#missedThere(lead, false)
+        return this.#values.keepContested(await this.#run(lead))
       case 'alone':
-        return this.#values.handOver(landing)
+        this.#missedThere(lead, false)
+        return this.#values.handOver(await this.#run(lead))
     }
   }
 
@@ -192,33 +321,111 @@ export class ReadPath {
     const read = this.#ask(remote, key, budget, call)
     const answer = await read.answer
     this.#flights.withdrawRead(key, read)
-    if (answer.kind === 'value') return this.#take(key, answer, call, flight.ticket)
-    if (answer.kind === 'error') return this.#values.keepUnconfirmed(await this.#run(lead))
-    if (answer.kind !== 'corrupt') {
-      this.#countMiss()
+    if (answer.kind === 'error') return this.#loadWithoutRemote(lead)
+    if (answer.kind === 'corrupt') {
+      if (this.#values.contested(key)) return this.#values.keepContested(await this.#run(lead))
+      const replaced = { bytes: answer.bytes, corrupt: true }
+      return this.#values.fill(await this.#run(lead), remote, replaced, undefined, budget)
+    }
+    if (answer.kind !== 'value') {
+      if (flight.inBackground) return this.#ends(flight, 'gone')
+      this.#missedThere(lead, true)
       return this.#values.fill(await this.#run(lead), remote, undefined, undefined, budget)
     }
-    if (this.#values.contested(key)) return this.#values.keepContested(await this.#run(lead))
-    return this.#values.fill(await this.#run(lead), remote, answer.bytes, undefined, budget)
+    if (isEnough(flight, answer, this.#stack, livesOf(call).ttl)) {
+      return this.#take(key, answer, call, flight.ticket, flight)
+    }
+    flight.holds(heldFrom(answer))
+    if (shouldWait(flight, key, { pace: this.#pace, clock: this.#clock })) {
+      return this.#ends(flight, 'elsewhere')
+    }
+    this.#missedThere(lead, false)
+    const replaced = { bytes: answer.bytes, corrupt: false }
+    return this.#values.fill(await this.#run(lead), remote, replaced, undefined, budget)
+  }
+
+  /** The remote is gone: who takes what is stale has local's, and the rest is loaded. */
+  async #loadWithoutRemote(lead: Lead): Promise<Loaded> {
+    const { key, flight, local } = lead
+    if (flight.purpose === 'refresh') return this.#ends(flight, 'failed')
+    if (local !== undefined) {
+      flight.holds(this.#heldLocally(local))
+      flight.fails()
+    }
+    if (shouldWait(flight, key, { pace: this.#pace, clock: this.#clock })) {
+      return this.#ends(flight, 'elsewhere')
+    }
+    return this.#values.keepUnconfirmed(await this.#run(lead))
+  }
+
+  /** Nobody waits for what it brings. */
+  #ends(flight: LoadFlight, outcome: LoadFlight['outcome']): Loaded {
+    flight.outcome = outcome
+    return NONE
+  }
+
+  /** @param holdsNothing Local must not answer with what is not there any more. */
+  #missedThere({ key, flight, local }: Lead, holdsNothing: boolean): void {
+    if (flight.purpose === 'answer') this.#countMiss()
+    if (holdsNothing) this.#droppedThere(key, local)
+  }
+
+  #droppedThere(key: string, local: LocalEntry | undefined): void {
+    if (local !== undefined) this.#stack.local?.delete(key)
+  }
+
+  #keptLocally(key: string, call: GetCall): LocalEntry | undefined {
+    return call.skipLocal ? undefined : this.#stack.local?.kept(key)
+  }
+
+  #heldLocally({ kept, freshUntil, keptUntil }: LocalEntry): Held {
+    return { kept, bytes: undefined, tier: 'local', freshUntil, keptUntil }
   }
 
   /** Calls the loader; a value of `null` says that there is no such record. */
   async #run({ key, loader, call, flight }: Lead): Promise<Landing> {
-    const { load, ticket } = flight
-    if (!load.abandoned) this.#counters.query++
+    const { load, ticket, purpose, held } = flight
+    const hasStale = isValue(held)
+    const reason = purpose !== 'answer' ? 'refresh' : hasStale ? 'revalidate' : 'miss'
+    if (!load.abandoned) this.#countLoad(reason)
+    const event = reason === 'refresh' ? 'setByRefresh' : 'setByOnce'
+    const landing = { key, call, ticket, event } as const
+    const silent = { ttl: undefined, skips: false, unchanged: undefined }
     try {
-      const timeout = call.loadTimeout ?? this.#policy.loadTimeout
-      const value = await load.run(loader, timeout, this.#clock)
-      return { key, value: value ?? null, cause: undefined, call, ticket }
+      const { value, ttl, skips } = await load.run(loader, {
+        timeout: call.loadTimeout ?? this.#policy.loadTimeout,
+        clock: this.#clock,
+        reason,
+        hasStale,
+        stale: () => (hasStale ? this.#stack.forms.give(held.kept) : undefined),
+        background: !flight.isWaitedFor,
+      })
+      this.#brought(key, flight)
+      const unchanged = value === NOT_MODIFIED ? held : undefined
+      return { ...landing, value: value ?? null, cause: undefined, ttl, skips, unchanged }
     } catch (error) {
       if (load.abandoned) {
         if (error instanceof CacheLoadTimeoutError) this.#counters.queryFail++
         throw error
       }
-      if (this.#saysNotFound(error)) return { key, value: null, cause: error, call, ticket }
+      if (this.#saysNotFound(error)) {
+        this.#brought(key, flight)
+        return { ...landing, ...silent, value: null, cause: error }
+      }
       this.#counters.queryFail++
       throw error
     }
+  }
+
+  #countLoad(reason: LoadReason): void {
+    this.#counters.query++
+    if (reason === 'revalidate') this.#counters.revalidations++
+    if (reason === 'refresh') this.#counters.refreshes++
+  }
+
+  #brought(key: string, flight: LoadFlight): void {
+    flight.outcome = 'refreshed'
+    if (flight.held !== undefined) this.#pace.succeeded(key)
   }
 
   /** A predicate that throws has not recognised it: the loader's own error is what callers need. */
@@ -230,10 +437,12 @@ export class ReadPath {
     }
   }
 
-  #found<T>(kept: unknown, tier: 'local' | 'remote', ttlLeft: number): Lookup<T> {
-    const left = Math.max(0, ttlLeft)
-    if (kept === NOT_FOUND) return { status: 'absent', tier, ttlLeft: left }
-    return { status: 'hit', value: this.#stack.forms.give(kept) as T, tier, ttlLeft: left }
+  #found<T>(held: Held, fresh: boolean): Lookup<T> {
+    const { kept, tier, freshUntil, keptUntil } = held
+    const ttlLeft = Math.max(0, (fresh ? freshUntil : keptUntil) - this.#clock.now())
+    if (kept === NOT_FOUND) return { status: 'absent', tier, ttlLeft }
+    const status = fresh ? 'hit' : 'stale'
+    return { status, value: this.#stack.forms.give(kept) as T, tier, ttlLeft }
   }
 
   #remoteOf(call: GetCall): RemoteTier | undefined {
@@ -248,13 +457,13 @@ export class ReadPath {
   #ask(remote: RemoteTier, key: string, budget: Budget, call: GetCall): JoinableRead {
     const form = this.#stack.forms.of(call.codec)
     const asked = this.#flights.read(key)
-    if (asked?.form === form) return { form, answer: this.#join(asked, budget) }
+    if (asked?.form === form) return { form, answer: this.#joinRead(asked, budget) }
     const read = { form, answer: this.#stack.readRemote(remote, key, form, budget) }
     this.#flights.offerRead(key, read)
     return read
   }
 
-  async #join(asked: JoinableRead, budget: Budget): Promise<RemoteAnswer | LoadAnswer> {
+  async #joinRead(asked: JoinableRead, budget: Budget): Promise<RemoteAnswer | LoadAnswer> {
     const joinedAt = this.#clock.monotonic()
     const answer = await asked.answer
     budget.spend(this.#clock.monotonic() - joinedAt)
@@ -267,15 +476,28 @@ export class ReadPath {
     answer: Extract<RemoteAnswer, { kind: 'value' }>,
     call: GetCall,
     ticket: Ticket,
+    flight?: LoadFlight,
   ): Loaded {
-    this.#counters.hit++
-    this.#counters.remoteHit++
-    if (!call.skipLocal) this.#stack.promote(key, answer, call.localTtl, ticket)
-    return { kept: answer.kept, cause: undefined }
+    if (flight === undefined || flight.purpose === 'answer') {
+      this.#counters.hit++
+      this.#counters.remoteHit++
+      if (flight !== undefined) flight.foundLate = this.#stack.isLate(answer, livesOf(call).ttl)
+    }
+    if (!call.skipLocal) this.#stack.promote(key, answer, livesOf(call), ticket)
+    return fromTier(heldFrom(answer), true)
   }
 
   #countMiss(): void {
     this.#counters.miss++
     this.#counters.remoteMiss++
   }
+}
+
+/** What a call asks for; a ttl that depends on the value is not known before there is one. */
+function livesOf(call: GetCall & Partial<Pick<OnceCall, 'ttl'>>): {
+  readonly ttl: number | undefined
+  readonly localTtl: number | undefined
+} {
+  const { ttl, localTtl } = call
+  return { ttl: typeof ttl === 'number' ? ttl : undefined, localTtl }
 }

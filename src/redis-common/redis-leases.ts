@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import type {
   Announcement,
   LeaseFill,
   LeaseHeld,
   LeaseRead,
+  LeaseRenewal,
   LeaseWrite,
   RemoteLeases,
 } from '../remote/remote-store.ts'
@@ -18,6 +20,7 @@ import {
   RENEW_LEASE,
   type Script,
   TAKE_LEASE,
+  TOUCH,
 } from './scripts.ts'
 import type { Sender } from './sender.ts'
 
@@ -64,14 +67,28 @@ export class RedisLeases implements RemoteLeases {
   }
 
   async fill(key: string, token: string, write: LeaseWrite): Promise<LeaseFill> {
-    const { expected, bytes, ttl, announce, wake, signal } = write
-    const args: RedisArgument[] = [token, bytes, String(ttl)]
-    args.push(announce?.channel ?? '', announce?.text ?? '')
-    args.push(wake?.channel ?? '', wake?.text ?? '')
+    const { expected, bytes, ttl } = write
+    const args = [token, bytes, String(ttl), ...said(write)]
     if (expected !== undefined) args.push(expected)
+    return this.#runUnder(key, FILL, args, write.signal)
+  }
+
+  async touch(key: string, token: string, renewal: LeaseRenewal): Promise<LeaseFill> {
+    const sha = createHash('sha1').update(renewal.expected).digest('hex')
+    const args = [token, sha, String(renewal.ttl), ...said(renewal)]
+    return this.#runUnder(key, TOUCH, args, renewal.signal)
+  }
+
+  /** Runs a script that changes a key under its lease. */
+  async #runUnder(
+    key: string,
+    script: Script,
+    args: readonly RedisArgument[],
+    signal: AbortSignal | undefined,
+  ): Promise<LeaseFill> {
     const sent = this.#sentKey(key)
     const keys = [sent, leaseKey(sent)]
-    const reply = await this.#sender.run({ script: FILL, keys, args, signal })
+    const reply = await this.#sender.run({ script, keys, args, signal })
     if (reply === 1) return 'took'
     return reply === 0 ? 'refused' : 'lost'
   }
@@ -80,6 +97,11 @@ export class RedisLeases implements RemoteLeases {
   #runOn(key: string, script: Script, args: readonly RedisArgument[]): Promise<unknown> {
     return this.#sender.run({ script, keys: [leaseKey(this.#sentKey(key))], args })
   }
+}
+
+/** What a script says about a change, and to those who wait. */
+function said({ announce, wake }: LeaseWrite | LeaseRenewal): readonly string[] {
+  return [announce?.channel ?? '', announce?.text ?? '', wake?.channel ?? '', wake?.text ?? '']
 }
 
 /** The last arguments of a script that may publish. */

@@ -20,6 +20,7 @@ import {
   READ,
   type Script,
   SET_AND_VOID,
+  SHORTEN_AND_VOID,
 } from './scripts.ts'
 import { Sender } from './sender.ts'
 import { Session } from './session.ts'
@@ -170,6 +171,13 @@ export class RedisStore implements RemoteStore {
   async delete(keys: readonly string[], options: RemoteChangeOptions = {}): Promise<number> {
     const del = (some: readonly Place[]) => this.#delete(some.map(keyOf), options)
     return sumOf(await Promise.all(this.#requests(keys).map(del)))
+  }
+
+  async shorten(key: string, left: number, options: RemoteChangeOptions = {}): Promise<boolean> {
+    const { announce, signal } = options
+    const args = [String(left), ...announced(announce)]
+    const sent = this.#connection.sentKey(key)
+    return (await this.#change({ script: SHORTEN_AND_VOID, key: sent, args, signal })) === 1
   }
 
   async ping(): Promise<void> {

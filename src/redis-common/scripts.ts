@@ -64,6 +64,23 @@ return 1
  * command may have two keys: it has been voided by then.
  */
 
+/** Ends a script whose token, the first argument, has not the lease; tells whether somebody waits. */
+const CHECK_LEASE = `
+local holder = redis.call('GET', KEYS[2])
+local marked = holder == ARGV[1] .. '*'
+if not marked and holder ~= ARGV[1] then return -1 end`
+
+/** Ends the lease; `took` says what became of the change. */
+const END_LEASE = `
+redis.call('DEL', KEYS[2])
+if took and ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], ARGV[5]) end
+if marked and ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
+return took and 1 or 0`
+
+/** Of a change whose second key, if there is one, is the lease. */
+const VOID = `
+if KEYS[2] then redis.call('DEL', KEYS[2]) end`
+
 /** The part of a token before its last dot names the owner. */
 const CLAIM = `
 local function claim(lease, token, life)
@@ -172,20 +189,30 @@ return 1
  * if the key must hold nothing.
  * Result: 1 if it wrote, 0 if the key holds something else, -1 if the token has not the lease.
  */
-export const FILL: Script = script(`
-local holder = redis.call('GET', KEYS[2])
-local marked = holder == ARGV[1] .. '*'
-if not marked and holder ~= ARGV[1] then return -1 end
+export const FILL: Script = script(`${CHECK_LEASE}
 local took = false
 if not ARGV[8] then
   took = redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3], 'NX')
 elseif redis.call('GET', KEYS[1]) == ARGV[8] then
   took = redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 end
-redis.call('DEL', KEYS[2])
-if took and ARGV[4] ~= '' then redis.pcall('PUBLISH', ARGV[4], ARGV[5]) end
-if marked and ARGV[6] ~= '' then redis.pcall('PUBLISH', ARGV[6], ARGV[7]) end
-return took and 1 or 0
+${END_LEASE}
+`)
+
+/**
+ * Gives a value another life under a lease, and ends that; publishes as a fill does. To know the value
+ * by its SHA-1 costs the server what hashing it takes, in place of a value sent and written.
+ *
+ * KEYS: the key; its lease.
+ * ARGV: the token; the SHA-1 of the bytes expected, in hex; the life in milliseconds; channel and text
+ * about the change, empty for none; channel and text for those who wait, empty for none.
+ * Result: 1 if it has that life, 0 if the key holds something else, -1 if the token has not the lease.
+ */
+export const TOUCH: Script = script(`${CHECK_LEASE}
+local held = redis.call('MGET', KEYS[1])[1]
+local took = held and redis.sha1hex(held) == ARGV[2]
+if took then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+${END_LEASE}
 `)
 
 /**
@@ -203,7 +230,7 @@ else
   took = redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], ARGV[3])
 end
 if not took then return 0 end
-if KEYS[2] then redis.call('DEL', KEYS[2]) end
+${VOID}
 if ARGV[4] then redis.pcall('PUBLISH', ARGV[4], ARGV[5]) end
 return 1
 `)
@@ -221,6 +248,36 @@ local deleted = redis.call('DEL', unpack(KEYS, 1, count))
 if #KEYS > count then redis.call('DEL', unpack(KEYS, count + 1)) end
 if ARGV[2] then redis.pcall('PUBLISH', ARGV[2], ARGV[3]) end
 return deleted
+`)
+
+/**
+ * Lets a value live no longer than that, voids the lease of its key, and publishes that, whether it held
+ * something or not. Deletes what is never kept stale: the placeholder, which is `*` alone, and what is no
+ * string; and whatever the key holds if this user may not run GETRANGE, since that may be either.
+ *
+ * One that ends sooner is given the life it has: nothing else tells those who track the key.
+ *
+ * KEYS: the key; its lease, or none.
+ * ARGV: the life in milliseconds; channel and text, or neither.
+ * Result: 1 if the key held something other than the placeholder, else 0.
+ */
+export const SHORTEN_AND_VOID: Script = scriptInOrder(`
+local key, left = KEYS[1], redis.call('PTTL', KEYS[1])
+local held = left ~= -2
+if held then
+  local start = redis.pcall('GETRANGE', key, 0, 1)
+  if type(start) == 'table' or start == '*' then
+    held = start ~= '*'
+    redis.call('DEL', key)
+  elseif left >= 0 and left < tonumber(ARGV[1]) then
+    redis.call('PEXPIRE', key, left)
+  else
+    redis.call('PEXPIRE', key, ARGV[1])
+  end
+end
+${VOID}
+if ARGV[2] then redis.pcall('PUBLISH', ARGV[2], ARGV[3]) end
+return held and 1 or 0
 `)
 
 /**

@@ -1,3 +1,4 @@
+import type { GoEventType } from '../bus/go-event.ts'
 import type { Announcement } from './remote-store.ts'
 
 /** A message on its way together with a change. */
@@ -7,6 +8,9 @@ export interface Ride {
   settle(out: boolean | undefined): void
 }
 
+/** What a fill that replaces a value is to others: nothing that they have is undone for it. */
+export type FillEvent = Extract<GoEventType, 'setByOnce' | 'setByRefresh'>
+
 /** Tells other processes of what this one does to the remote. None of its methods throws. */
 export interface Announcer {
   /**
@@ -14,9 +18,9 @@ export interface Announcer {
    * asked for in the turn in which that is sent. `undefined`: none can ride, and `changed` is to be
    * called once the change is acknowledged.
    */
-  ride(key: string): Ride | undefined
-  /** They have been changed, and no message rode along. */
-  changed(keys: readonly string[]): void
+  ride(key: string, event: GoEventType): Ride | undefined
+  /** They have been changed, and no message rode along. @param event Default: `delete`. */
+  changed(keys: readonly string[], event?: GoEventType): void
   /** The message for those who wait for the lease of a key; `undefined`: they learn it without one. */
   wake(key: string): Announcement | undefined
   /**

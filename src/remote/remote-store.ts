@@ -93,11 +93,21 @@ export interface LeaseWrite extends RemoteChangeOptions {
   readonly wake?: Announcement | undefined
 }
 
+/** What gets another life under a lease. */
+export interface LeaseRenewal extends RemoteChangeOptions {
+  /** What the key must hold. */
+  readonly expected: Uint8Array
+  /** Whole milliseconds, from 1. */
+  readonly ttl: number
+  /** Published if somebody has found the lease held meanwhile; whatever became of the renewal. */
+  readonly wake?: Announcement | undefined
+}
+
 /**
- * Leases: for each key one process may hold the right to fill it. A `set` (that takes), `delete` or
- * `compareAndDelete` (that takes) of the key voids its lease in the same step, so that what was loaded
- * before a change is never stored after it. A lease is no entry: it is never read, counted or listed
- * as a key.
+ * Leases: for each key one process may hold the right to fill it. A `set` (that takes), `delete`,
+ * `shorten` or `compareAndDelete` (that takes) of the key voids its lease in the same step, so that what
+ * was loaded before a change is never stored after it. A lease is no entry: it is never read, counted or
+ * listed as a key.
  *
  * A token is `<owner>.<number>`, printable ASCII without blanks or `*`; the number has no dot. A lease
  * whose holder has the same owner as the asker is granted to the asker: an owner asks again only when
@@ -127,6 +137,12 @@ export interface RemoteLeases {
    * that the token had is over after it, unless it rejects.
    */
   fill(key: string, token: string, write: LeaseWrite): Promise<LeaseFill>
+  /**
+   * Gives what the key holds another life, without its bytes being sent, if the token has the lease and
+   * the key holds exactly what is expected, atomically. Ends the lease as a fill does. Without it the
+   * cache fills with the same bytes.
+   */
+  touch?(key: string, token: string, renewal: LeaseRenewal): Promise<LeaseFill>
 }
 
 /**
@@ -172,6 +188,13 @@ export interface RemoteStore {
   ): Promise<boolean>
   /** Resolves how many of the keys held something. Announces in any case, and for one key only. */
   delete(keys: readonly string[], options?: RemoteChangeOptions): Promise<number>
+  /**
+   * Lets what the key holds live for `left` whole milliseconds more, from 1, unless it ends sooner; a
+   * value without expiry gets that life. Its bytes stay. The byte `*` alone, which says that there is
+   * nothing, is deleted: it is never kept stale. A change like any other: it announces in any case.
+   * Resolves whether the key held something other than that byte. Without it the cache deletes.
+   */
+  shorten?(key: string, left: number, options?: RemoteChangeOptions): Promise<boolean>
   /** Resolves if the store can be used now. */
   ping(): Promise<void>
   /** What is certain of a rejection; `undefined`: nothing is. Without it, nothing ever is. */

@@ -1,8 +1,9 @@
+import type { GoEventType } from '../bus/go-event.ts'
 import type { Clock } from '../model/clock.ts'
 import type { CacheRemoteError } from '../model/errors.ts'
 import type { Counters } from '../stats/counters.ts'
 import { Acknowledged } from './acknowledged.ts'
-import type { Announcer, Filling, Ride } from './announcer.ts'
+import type { Announcer, FillEvent, Filling, Ride } from './announcer.ts'
 import type { BreakerState } from './breaker.ts'
 import type { Budget } from './budget.ts'
 import { Failure } from './failure.ts'
@@ -47,11 +48,15 @@ interface Fill {
   readonly lease: Lease | undefined
   /** Asked when its turn has come. */
   readonly mayStill: () => boolean
+  /** What others are told of it, if it replaces something. */
+  readonly event: FillEvent
+  /** `bytes` are there already, and are only given another life. */
+  readonly unchanged: boolean
 }
 
 /** A change on its way to the store. */
 interface Write<T> {
-  readonly operation: 'fill' | 'set' | 'delete'
+  readonly operation: 'fill' | 'set' | 'delete' | 'expire'
   readonly key: string
   readonly budget: Budget
   readonly send: (options: RemoteChangeOptions) => Promise<T>
@@ -61,6 +66,7 @@ interface Write<T> {
   readonly lasting: boolean
   /** Whether others must hear of it, and whether a message may go with it. */
   readonly announced: 'with it' | 'after it' | 'not'
+  readonly event: GoEventType
   /** Whether it has changed what the key holds. */
   readonly took: (result: T) => boolean
 }
@@ -176,6 +182,8 @@ export class RemoteTier {
   async fill(fill: Fill, budget: Budget): Promise<LeaseFill | 'fenced'> {
     const { key, expected, bytes, lease } = fill
     let filling: Filling | undefined
+    // Who found nothing cannot hold a copy of something, and who holds a copy of the same is right.
+    const silent = expected === undefined || fill.unchanged
     const news = lease === undefined ? 'after it' : 'with it'
     try {
       const outcome = await this.#write<LeaseFill | 'fenced'>({
@@ -192,8 +200,8 @@ export class RemoteTier {
         held: lease !== undefined,
         // What its lease does not let in is stopped there, however late it comes.
         lasting: lease === undefined,
-        // Who found nothing cannot hold a copy of something.
-        announced: expected === undefined ? 'not' : news,
+        announced: silent ? 'not' : news,
+        event: fill.event,
         took: (result) => result === 'took',
       })
       filling?.settle(outcome === 'took')
@@ -219,6 +227,7 @@ export class RemoteTier {
       // Whoever asked for "only if absent" has nothing old to be undone.
       lasting: when !== 'absent',
       announced: 'with it',
+      event: 'delete',
       took: (took) => took,
     })
   }
@@ -231,7 +240,52 @@ export class RemoteTier {
       send: (options) => this.#store.delete([key], options),
       lasting: true,
       announced: 'with it',
+      event: 'delete',
       took: () => true,
+    })
+  }
+
+  /**
+   * Leaves what the key holds no more than `left` milliseconds; deletes it where the store cannot do
+   * that. Resolves whether it held a value.
+   */
+  async shorten(key: string, left: number, budget: Budget): Promise<boolean> {
+    const store = this.#store
+    if (store.shorten === undefined) return (await this.delete(key, budget)) > 0
+    return this.#write({
+      operation: 'expire',
+      key,
+      budget,
+      // biome-ignore lint/style/noNonNullAssertion: seen above
+      send: (options) => store.shorten!(key, left, options),
+      lasting: true,
+      announced: 'with it',
+      event: 'delete',
+      took: () => true,
+    })
+  }
+
+  /**
+   * Takes a lock that no change of a key voids: one that jetcache-go's processes look for as well.
+   * Resolves whether it took; `undefined`: the remote cannot be asked, or nobody knows.
+   *
+   * @param text What it holds.
+   */
+  async lock(name: string, text: string, life: number): Promise<boolean | undefined> {
+    const locked = await this.#guard.run({
+      operation: 'lease',
+      budget: this.budget(),
+      send: () => this.#store.set(name, Buffer.from(text), { ttl: life, when: 'absent' }),
+    })
+    return locked instanceof Failure ? undefined : locked
+  }
+
+  /** Gives it back, if it still holds that text. Never rejects. */
+  async unlock(name: string, text: string): Promise<void> {
+    await this.#guard.run({
+      operation: 'lease',
+      budget: this.budget(),
+      send: () => this.#store.compareAndDelete(name, Buffer.from(text)),
     })
   }
 
@@ -276,11 +330,15 @@ export class RemoteTier {
 
   async #fillUnder(lease: Lease, fill: Fill, options: RemoteChangeOptions): Promise<LeaseFill> {
     if (lease.isOver) return 'lost'
-    const { key, expected, bytes, ttl } = fill
+    const { key, expected, bytes, ttl, unchanged } = fill
+    const { signal, announce } = options
     const wake = this.#announcer?.wake(key)
-    const write = { expected, bytes, ttl, wake, ...options }
     // biome-ignore lint/style/noNonNullAssertion: a lease is granted by nobody else
-    const outcome = await this.#store.leases!.fill(key, lease.token, write)
+    const leases = this.#store.leases!
+    const outcome =
+      unchanged && leases.touch !== undefined && expected !== undefined
+        ? await leases.touch(key, lease.token, { expected, ttl, wake, signal })
+        : await leases.fill(key, lease.token, { expected, bytes, ttl, wake, signal, announce })
     // Given back meanwhile, because nobody waited for this any more.
     const given = lease.isOver
     lease.end()
@@ -298,7 +356,7 @@ export class RemoteTier {
     const send = () => {
       const connection = this.#store.connection?.()
       if (connection !== undefined) sent.sentOn(connection)
-      if (write.announced === 'with it') ride = this.#announcer?.ride(key)
+      if (write.announced === 'with it') ride = this.#announcer?.ride(key, write.event)
       const sending = write.send({ signal: withdrawal?.signal, announce: ride?.announcement })
       return sent.follow(sending, (error) => this.#store.judge?.(error))
     }
@@ -306,7 +364,9 @@ export class RemoteTier {
     if (!(result instanceof Failure)) {
       const took = write.took(result)
       ride?.settle(took)
-      if (took && write.announced !== 'not' && ride === undefined) this.#announcer?.changed([key])
+      if (took && write.announced !== 'not' && ride === undefined) {
+        this.#announcer?.changed([key], write.event)
+      }
       if (write.lasting && operation !== 'fill') {
         this.#acknowledged.add(key, this.#guard.lastReplyAt)
       }

@@ -31,6 +31,20 @@ export interface Counters {
   leasesLost: number
   /** Loads that had waited in vain for others and then ran without a lease: nothing of them is stored. */
   loadsAlone: number
+  /** Answers that were a stale value. */
+  staleServed: number
+  /** Loaders started to replace a stale value; they count as `query` too, as the next do. */
+  revalidations: number
+  /** Loaders started to replace a value that may have been fresh: at an interval, by hand, or ahead. */
+  refreshes: number
+  /** Refreshes of the table that stored nothing new: the loader failed, or the remote could not be asked. */
+  refreshesFailed: number
+  /** Refreshes of the table that were another process's turn. */
+  refreshesElsewhere: number
+  /** Keys that left the table of refreshes because it was full. */
+  refreshesEvicted: number
+  /** Refreshes by writers who know of no leases: one may have undone a deletion that came during it. */
+  foreignRefreshes: number
   /** Remote operations that failed or did not answer in time. */
   remoteErrors: number
   /** Remote operations that were not sent: the breaker was open, or their key awaited its repair. */
@@ -89,6 +103,13 @@ export function newCounters(): Counters {
     leasesTakenOver: 0,
     leasesLost: 0,
     loadsAlone: 0,
+    staleServed: 0,
+    revalidations: 0,
+    refreshes: 0,
+    refreshesFailed: 0,
+    refreshesElsewhere: 0,
+    refreshesEvicted: 0,
+    foreignRefreshes: 0,
     remoteErrors: 0,
     remoteSkipped: 0,
     remoteShed: 0,

@@ -98,6 +98,8 @@ interface Effects {
   dropped(keys: readonly string[]): void
   /** The same for all keys. */
   flush(): void
+  /** Another process has refreshed these. */
+  refreshed(keys: readonly string[]): void
   /** Who waits for the leases of these looks again; `undefined`: of any. */
   woken(keys: readonly string[] | undefined): void
   /** Deletes what the key holds if that is ours. Resolves whether it did. */
@@ -207,13 +209,13 @@ export class Coherence implements Announcer {
     return this.#closing
   }
 
-  ride(key: string): Ride | undefined {
+  ride(key: string, event: GoEventType = 'delete'): Ride | undefined {
     const channel = this.#channel()
-    return channel === undefined ? undefined : this.#outbox.ride(key, channel)
+    return channel === undefined ? undefined : this.#outbox.ride(key, channel, event)
   }
 
-  changed(keys: readonly string[]): void {
-    if (this.#publishes) this.#outbox.add(keys, 'delete')
+  changed(keys: readonly string[], event: GoEventType = 'delete'): void {
+    if (this.#publishes) this.#outbox.add(keys, event)
   }
 
   wake(key: string): Announcement | undefined {
@@ -276,6 +278,10 @@ export class Coherence implements Announcer {
   #apply({ place, type, flush, keys, wake }: BusMessage): void {
     const { effects } = this.#parts
     if (flush) this.#flush()
+    if (type === 'setByRefresh') {
+      if (place === undefined) this.#parts.counters.foreignRefreshes++
+      effects.refreshed(keys)
+    }
     for (const key of keys) {
       const foreign = place === undefined
       effects.changed(key, foreign)

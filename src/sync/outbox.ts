@@ -103,9 +103,9 @@ export class Outbox {
   }
 
   /** A message that goes out with a change of the key; asked for in the turn in which that is sent. */
-  ride(key: string, channel: string): Ride {
+  ride(key: string, channel: string, type: GoEventType = 'delete'): Ride {
     const place = this.#nextPlace()
-    const text = this.#encode({ type: 'delete', keys: [key], place })
+    const text = this.#encode({ type, keys: [key], place })
     return {
       announcement: { channel, text },
       settle: (out) => this.#settle(place, out),

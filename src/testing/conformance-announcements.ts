@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { Announcement, RemoteLeases, RemoteStore } from '../remote/remote-store.ts'
-import { assertHolds, bytesOf, type Check, MINUTE, type Trial } from './conformance-trial.ts'
+import {
+  assertHolds,
+  bytesOf,
+  type Check,
+  MINUTE,
+  shorten,
+  type Trial,
+  touch,
+} from './conformance-trial.ts'
 
 const LIFE = MINUTE
 const LONG = { ttl: MINUTE }
@@ -171,6 +179,61 @@ export const announcementChecks: readonly Check[] = [
       await leases.read([key()], 'a.3', LIFE)
       assert.equal(await leases.release(key(), 'a.3', say('wake')), true)
       await heard('wake')
+    },
+  ),
+]
+
+/** For stores that can shorten a life. */
+export const shortenAnnouncementChecks: readonly Check[] = [
+  check(
+    'a shorten announces whether or not there was something',
+    async ({ store, key }, { say, heard }) => {
+      const left = MINUTE / 2
+      await store.set(key(), bytesOf('v'), LONG)
+      assert.equal(await shorten(store, key(), left, { announce: say('held') }), true)
+      assert.equal(await shorten(store, key(), MINUTE, { announce: say('ends sooner') }), true)
+      await store.set(key(), bytesOf('*'), LONG)
+      assert.equal(await shorten(store, key(), left, { announce: say('nothing') }), false)
+      assert.equal(await shorten(store, key(), left, { announce: say('absent') }), false)
+      await shorten(store, key(), left)
+      await heard('held', 'ends sooner', 'nothing', 'absent')
+    },
+  ),
+]
+
+/** For leases under which a value gets another life. */
+export const touchAnnouncementChecks: readonly Check[] = [
+  check('a touch announces if it takes', async ({ store, key }, { say, heard }, leases) => {
+    const touchWith = (text: string, expected = 'v') =>
+      touch(leases, key(), 'a.1', { expected: bytesOf(expected), ...LONG, announce: say(text) })
+    await store.set(key(), bytesOf('v'), LONG)
+    assert.equal(await touchWith('lost'), 'lost')
+    await leases.take(key(), 'a.1', LIFE)
+    assert.equal(await touchWith('took'), 'took')
+    await leases.take(key(), 'a.1', LIFE)
+    assert.equal(await touchWith('refused', 'other'), 'refused')
+    await heard('took')
+  }),
+  check(
+    'a touch wakes those who have found the lease held, whether it takes or is refused',
+    async ({ store, key }, { say, heard }, leases) => {
+      const touchWith = (text: string, expected = 'v') =>
+        touch(leases, key(), 'a.1', { expected: bytesOf(expected), ...LONG, wake: say(text) })
+      await store.set(key(), bytesOf('v'), LONG)
+      await leases.take(key(), 'a.1', LIFE)
+      assert.equal(await touchWith('unmarked'), 'took')
+      await leases.take(key(), 'a.1', LIFE)
+      assert.equal(await touchWith('unmarked too', 'other'), 'refused')
+      for (const [expected, outcome] of [
+        ['other', 'refused'],
+        ['v', 'took'],
+      ] as const) {
+        await leases.take(key(), 'a.1', LIFE)
+        await leases.take(key(), 'b.1', LIFE)
+        assert.equal(await touchWith(outcome, expected), outcome)
+      }
+      assert.equal(await touchWith('lost'), 'lost')
+      await heard('refused', 'took')
     },
   ),
 ]

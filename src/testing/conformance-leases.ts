@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import type { LeaseFill, LeaseRead, RemoteLeases } from '../remote/remote-store.ts'
 import {
   assertHolds,
+  between,
   bytesOf,
   type Check,
   isAbsent,
   MINUTE,
+  shorten,
   type Trial,
+  touch,
+  ttlLeft,
 } from './conformance-trial.ts'
 
 /** Milliseconds that no check takes. */
@@ -310,5 +314,151 @@ export const leaseChecks: readonly Check[] = [
     const replacing = leases.fill(key(), 'a.1', { expected, bytes: bytesOf('newer'), ...LONG })
     expected.fill(0)
     assert.equal(await replacing, 'took')
+  }),
+]
+
+/** For stores that can shorten a life. */
+export const shortenLeaseChecks: readonly Check[] = [
+  check(
+    'a shorten voids the lease, whatever the key holds: its fill is lost',
+    async (leases, { store, key }) => {
+      for (const held of [undefined, 'old', '*']) {
+        for (const name of AWKWARD) {
+          if (held !== undefined) await store.set(key(name), bytesOf(held), LONG)
+          assert.equal(await leases.take(key(name), 'a.1', LIFE), undefined)
+          assert.equal(await shorten(store, key(name), MINUTE), held === 'old')
+          const expected = held === 'old' ? held : undefined
+          assert.equal(await fillWith(leases, key(name), 'a.1', 'loaded', expected), 'lost', name)
+          assert.equal(await leases.release(key(name), 'a.1'), false)
+          await store.delete([key(name)])
+        }
+      }
+    },
+  ),
+]
+
+/** For leases under which a value gets another life. */
+export const touchChecks: readonly Check[] = [
+  check(
+    'a touch gives a value another life under its lease, once, and ends it',
+    async (leases, { store, key }) => {
+      const renewal = { expected: bytesOf('v'), ttl: 4 * MINUTE }
+      for (const name of AWKWARD) {
+        await store.set(key(name), bytesOf('v'), LONG)
+        assert.equal(await touch(leases, key(name), 'a.1', renewal), 'lost')
+        await leases.take(key(name), 'a.1', LIFE)
+        assert.equal(await touch(leases, key(name), 'b.1', renewal), 'lost')
+        between(await ttlLeft(store, key(name)), 0, MINUTE)
+        assert.equal(await touch(leases, key(name), 'a.1', renewal), 'took', name)
+        assertHolds(await store.get(key(name)), bytesOf('v'))
+        between(await ttlLeft(store, key(name)), 3 * MINUTE, 4 * MINUTE)
+        assert.equal(await touch(leases, key(name), 'a.1', renewal), 'lost')
+        assert.equal(await leases.take(key(name), 'b.1', LIFE), undefined)
+      }
+    },
+  ),
+  check(
+    'a touch gives exactly the life it says, also a shorter one than before',
+    async (leases, { store, key, elapse }) => {
+      await store.set(key(), bytesOf('v'), { ttl: 4 * MINUTE })
+      for (const ttl of [MINUTE, 2 ** 31 + 5 * MINUTE, 2 ** 32 + 5 * MINUTE]) {
+        await leases.take(key(), 'a.1', LIFE)
+        assert.equal(await touch(leases, key(), 'a.1', { expected: bytesOf('v'), ttl }), 'took')
+        between(await ttlLeft(store, key()), ttl - MINUTE / 2, ttl)
+      }
+      await leases.take(key(), 'a.1', LIFE)
+      assert.equal(await touch(leases, key(), 'a.1', { expected: bytesOf('v'), ttl: 50 }), 'took')
+      await elapse(50, () => isAbsent(store, key()))
+    },
+  ),
+  check(
+    'a touch takes on exactly what is expected; one that is refused ends its lease too',
+    async (leases, { store, key }) => {
+      await store.set(key(), bytesOf('old'), LONG)
+      for (const expected of ['other', 'ol', 'olds', 'Old', '']) {
+        const renewal = { expected: bytesOf(expected), ttl: 4 * MINUTE }
+        assert.equal(await leases.take(key(), 'a.1', LIFE), undefined)
+        assert.equal(await touch(leases, key(), 'a.1', renewal), 'refused')
+        assertHolds(await store.get(key()), bytesOf('old'))
+        between(await ttlLeft(store, key()), 0, MINUTE)
+        assert.equal(await leases.release(key(), 'a.1'), false)
+      }
+    },
+  ),
+  check('a touch compares any bytes, few and many', async (leases, { store, key }) => {
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+    for (const expected of [new Uint8Array(0), all, Buffer.alloc(1_000_000, all)]) {
+      await store.set(key(), expected, LONG)
+      await leases.take(key(), 'a.1', LIFE)
+      assert.equal(await touch(leases, key(), 'a.1', { expected, ...LONG }), 'took')
+      assertHolds(await store.get(key()), expected)
+      const other = Uint8Array.from([...expected.subarray(0, -1), 1])
+      await leases.take(key(), 'a.1', LIFE)
+      assert.equal(await touch(leases, key(), 'a.1', { expected: other, ...LONG }), 'refused')
+    }
+  }),
+  check(
+    'a touch brings nothing back: neither what is absent, nor what has expired or was replaced',
+    async (leases, { store, key, elapse }) => {
+      const renewal = { expected: bytesOf('old'), ...LONG }
+      for (const expected of ['old', '']) {
+        await leases.take(key(), 'a.1', LIFE)
+        const answer = await touch(leases, key(), 'a.1', {
+          ...renewal,
+          expected: bytesOf(expected),
+        })
+        assert.equal(answer, 'refused')
+      }
+      await store.set(key(), bytesOf('old'), { ttl: 50 })
+      await leases.take(key(), 'a.1', LIFE)
+      await elapse(50, () => isAbsent(store, key()))
+      assert.equal(await touch(leases, key(), 'a.1', renewal), 'refused')
+      assert.equal(await isAbsent(store, key()), true)
+      await store.set(key(), bytesOf('old'), LONG)
+      await leases.take(key(), 'a.1', LIFE)
+      await store.compareAndSet(key(), bytesOf('old'), bytesOf('new'), MINUTE)
+      assert.equal(await touch(leases, key(), 'a.1', renewal), 'refused')
+      assertHolds(await store.get(key()), bytesOf('new'))
+    },
+  ),
+  check(
+    'a touch is lost once the lease is void, has expired or was renewed by another token',
+    async (leases, { store, key, elapse }) => {
+      const renewal = { expected: bytesOf('v'), ttl: 4 * MINUTE }
+      for (const name of ['changed', 'expired', 'later']) {
+        await store.set(key(name), bytesOf('v'), LONG)
+        await leases.take(key(name), 'a.1', name === 'expired' ? 50 : LIFE)
+      }
+      await store.set(key('changed'), bytesOf('v'), LONG)
+      await leases.take(key('later'), 'a.2', LIFE)
+      // Taken last: once it is over, the other one is.
+      await leases.take(key('probe'), 'a.1', 50)
+      await elapse(50, async () => (await kindOf(leases, key('probe'), 'b.1')) === 'granted')
+      for (const name of ['changed', 'expired', 'later']) {
+        assert.equal(await touch(leases, key(name), 'a.1', renewal), 'lost')
+        between(await ttlLeft(store, key(name)), 0, MINUTE)
+      }
+      assert.equal(await touch(leases, key('later'), 'a.2', renewal), 'took')
+    },
+  ),
+  check('what a touch was called with may be changed at once', async (leases, { store, key }) => {
+    await store.set(key(), bytesOf('v'), LONG)
+    await leases.take(key(), 'a.1', LIFE)
+    const expected = bytesOf('v')
+    const touching = touch(leases, key(), 'a.1', { expected, ...LONG })
+    expected.fill(0)
+    assert.equal(await touching, 'took')
+    assertHolds(await store.get(key()), bytesOf('v'))
+  }),
+]
+
+/** For such leases of stores that can hold a value without expiry. */
+export const endlessTouchChecks: readonly Check[] = [
+  check('a touch gives a life to a value without expiry', async (leases, trial) => {
+    const { store, key, target } = trial
+    await target.writeWithoutExpiry?.(key(), bytesOf('v'))
+    await leases.take(key(), 'a.1', LIFE)
+    assert.equal(await touch(leases, key(), 'a.1', { expected: bytesOf('v'), ...LONG }), 'took')
+    between(await ttlLeft(store, key()), 0, MINUTE)
   }),
 ]

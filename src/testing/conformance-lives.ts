@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
-import type { RemoteStore } from '../remote/remote-store.ts'
-import { assertHolds, bytesOf, type Check, isAbsent, MINUTE } from './conformance-trial.ts'
+import {
+  assertHolds,
+  between,
+  bytesOf,
+  type Check,
+  isAbsent,
+  MINUTE,
+  shorten,
+  ttlLeft,
+} from './conformance-trial.ts'
 
 /** How far the clocks of a test and of a store may run apart while a check runs, with rounding. */
 const SKEW = 10
-
-async function ttlLeft(store: RemoteStore, key: string): Promise<number> {
-  const read = await store.get(key)
-  assert.ok(read !== undefined, 'the key reads as absent')
-  return read.ttlLeft
-}
-
-function between(value: number, low: number, high: number): void {
-  assert.ok(value >= low && value <= high, `${value} is not from ${low} to ${high}`)
-}
 
 /** Lives: how long a value answers, and what is said about it. */
 export const lifeChecks: readonly Check[] = [
@@ -141,6 +139,109 @@ export const endlessLifeChecks: readonly Check[] = [
       await target.writeWithoutExpiry?.(key('cas'), bytesOf('v'))
       assert.equal(await store.compareAndSet(key('cas'), bytesOf('v'), bytesOf('w'), MINUTE), true)
       between(await ttlLeft(store, key('cas')), 0, MINUTE)
+    },
+  ],
+]
+
+/** For stores that can shorten a life. */
+export const shortenChecks: readonly Check[] = [
+  [
+    'shorten lets a value live as long as it says, and not longer',
+    async ({ store, key, elapse }) => {
+      await store.set(key(), bytesOf('v'), { ttl: 4 * MINUTE })
+      assert.equal(await shorten(store, key(), MINUTE), true)
+      between(await ttlLeft(store, key()), MINUTE / 2, MINUTE)
+      const [many] = await store.getMany([key()])
+      assertHolds(many, bytesOf('v'))
+      between(many.ttlLeft, MINUTE / 2, MINUTE)
+      assert.equal(await shorten(store, key(), 100), true)
+      await elapse(100, () => isAbsent(store, key()))
+    },
+  ],
+  [
+    'shorten leaves a life alone that ends sooner',
+    async ({ store, key }) => {
+      await store.set(key(), bytesOf('v'), { ttl: MINUTE })
+      for (const left of [4 * MINUTE, 2 ** 31 + 5 * MINUTE, 315_360_000_000]) {
+        assert.equal(await shorten(store, key(), left), true)
+        between(await ttlLeft(store, key()), MINUTE / 2, MINUTE)
+      }
+    },
+  ],
+  [
+    'shorten knows lives beyond 2^31 ms, and one of 1 ms',
+    async ({ store, key, elapse }) => {
+      await store.set(key(), bytesOf('v'), { ttl: 315_360_000_000 })
+      for (const left of [2 ** 32 + 5 * MINUTE, 2 ** 31 + 5 * MINUTE]) {
+        assert.equal(await shorten(store, key(), left), true)
+        between(await ttlLeft(store, key()), left - MINUTE, left)
+      }
+      assert.equal(await shorten(store, key(), 1), true)
+      await elapse(1, () => isAbsent(store, key()))
+    },
+  ],
+  [
+    'shorten leaves the bytes as they are, whichever they are',
+    async ({ store, key }) => {
+      const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+      const values = [
+        all,
+        Buffer.alloc(1_000_000, all),
+        ...['', '**', '* ', ' *', '+'].map(bytesOf),
+      ]
+      for (const value of values) {
+        await store.set(key(), value, { ttl: 4 * MINUTE })
+        assert.equal(await shorten(store, key(), MINUTE), true)
+        assertHolds(await store.get(key()), value)
+        between(await ttlLeft(store, key()), 0, MINUTE)
+        assert.equal(await store.compareAndDelete(key(), value), true)
+      }
+    },
+  ],
+  [
+    'shorten deletes the byte that says that there is nothing, and resolves false',
+    async ({ store, key }) => {
+      await store.set(key(), bytesOf('*'), { ttl: MINUTE })
+      assert.equal(await shorten(store, key(), 4 * MINUTE), false)
+      assert.equal(await isAbsent(store, key()), true)
+      assert.equal(await store.delete([key()]), 0)
+    },
+  ],
+  [
+    'shorten resolves false where nothing is held, and leaves it at that',
+    async ({ store, key, elapse }) => {
+      assert.equal(await shorten(store, key(), MINUTE), false)
+      assert.equal(await isAbsent(store, key()), true)
+      await store.set(key(), bytesOf('v'), { ttl: 50 })
+      await elapse(50, () => isAbsent(store, key()))
+      assert.equal(await shorten(store, key(), MINUTE), false)
+      assert.equal(await isAbsent(store, key()), true)
+    },
+  ],
+  [
+    'a write over a value that was to end soon gives it a life of its own',
+    async ({ store, key, elapse }) => {
+      for (const name of ['', 'beside', 'long'.repeat(1000)]) {
+        await store.set(key(name), bytesOf('v'), { ttl: MINUTE })
+        assert.equal(await shorten(store, key(name), 50), true)
+        if (name !== 'beside') await store.set(key(name), bytesOf('w'), { ttl: MINUTE })
+      }
+      await elapse(50, () => isAbsent(store, key('beside')))
+      assertHolds(await store.get(key()), bytesOf('w'))
+      assertHolds(await store.get(key('long'.repeat(1000))), bytesOf('w'))
+    },
+  ],
+]
+
+/** For stores that can do that, and hold a value without expiry. */
+export const endlessShortenChecks: readonly Check[] = [
+  [
+    'shorten gives a life to a value without expiry',
+    async ({ store, key, target }) => {
+      await target.writeWithoutExpiry?.(key(), bytesOf('v'))
+      assert.equal(await shorten(store, key(), MINUTE), true)
+      assertHolds(await store.get(key()), bytesOf('v'))
+      between(await ttlLeft(store, key()), 0, MINUTE)
     },
   ],
 ]

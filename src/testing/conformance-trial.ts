@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { RemoteRead, RemoteStore } from '../remote/remote-store.ts'
+import type {
+  LeaseFill,
+  LeaseRenewal,
+  RemoteChangeOptions,
+  RemoteLeases,
+  RemoteRead,
+  RemoteStore,
+} from '../remote/remote-store.ts'
 
 /** A store under test, with what the suite needs around it. */
 export interface RemoteStoreTarget {
@@ -105,6 +112,39 @@ export function assertHolds(
   // Not deepEqual: slow on large values, and a Buffer is as good as a Uint8Array.
   assert.ok(Buffer.compare(read.bytes, bytes) === 0, message ?? 'the key holds other bytes')
   assert.ok(read.ttlLeft > 0, `ttlLeft is ${read.ttlLeft}`)
+}
+
+/** Milliseconds, of a key that holds something. */
+export async function ttlLeft(store: RemoteStore, key: string): Promise<number> {
+  const read = await store.get(key)
+  assert.ok(read !== undefined, 'the key reads as absent')
+  return read.ttlLeft
+}
+
+export function between(value: number, low: number, high: number): void {
+  assert.ok(value >= low && value <= high, `${value} is not from ${low} to ${high}`)
+}
+
+/** For checks that are run on stores which are to have it. */
+export function shorten(
+  store: RemoteStore,
+  key: string,
+  left: number,
+  options?: RemoteChangeOptions,
+): Promise<boolean> {
+  assert.ok(store.shorten !== undefined, 'it has no `shorten`')
+  return store.shorten(key, left, options)
+}
+
+/** For checks that are run on leases which are to have it. */
+export function touch(
+  leases: RemoteLeases,
+  key: string,
+  token: string,
+  renewal: LeaseRenewal,
+): Promise<LeaseFill> {
+  assert.ok(leases.touch !== undefined, 'its leases have no `touch`')
+  return leases.touch(key, token, renewal)
 }
 
 /** Whether nothing is read under the key. */

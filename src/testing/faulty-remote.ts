@@ -17,12 +17,14 @@ export type StoreOperation =
   | 'compareAndSet'
   | 'compareAndDelete'
   | 'delete'
+  | 'shorten'
   | 'ping'
   | 'lease.read'
   | 'lease.take'
   | 'lease.renew'
   | 'lease.release'
   | 'lease.fill'
+  | 'lease.touch'
 
 /**
  * - `before`: rejects, and the store was never asked.
@@ -67,6 +69,7 @@ class FaultyStore implements RemoteStore {
   readonly spread: boolean
   readonly origin?: object
   readonly leases?: RemoteLeases
+  readonly shorten?: NonNullable<RemoteStore['shorten']>
   readonly #store: RemoteStore
   readonly #options: FaultyRemoteOptions
   readonly #random: () => number
@@ -79,6 +82,10 @@ class FaultyStore implements RemoteStore {
     this.#random = seeded(options.seed ?? 1)
     if (store.origin !== undefined) this.origin = store.origin
     if (store.leases !== undefined) this.leases = this.#faulty(store.leases)
+    const shorten = store.shorten?.bind(store)
+    if (shorten === undefined) return
+    this.shorten = (key, left, options) =>
+      this.#run('shorten', [key], () => shorten(key, left, options))
   }
 
   get(key: string): Promise<RemoteRead | undefined> {
@@ -158,6 +165,7 @@ class FaultyStore implements RemoteStore {
   }
 
   #faulty(leases: RemoteLeases): RemoteLeases {
+    const touch = leases.touch?.bind(leases)
     return {
       read: (keys, token, life) => {
         const asked = [...keys]
@@ -177,6 +185,12 @@ class FaultyStore implements RemoteStore {
         }
         return this.#run('lease.fill', [key], () => leases.fill(key, token, taken))
       },
+      ...(touch !== undefined && {
+        touch: (key, token, renewal) => {
+          const taken = { ...renewal, expected: Uint8Array.from(renewal.expected) }
+          return this.#run('lease.touch', [key], () => touch(key, token, taken))
+        },
+      }),
     }
   }
 

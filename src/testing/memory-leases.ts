@@ -4,6 +4,7 @@ import type {
   LeaseFill,
   LeaseHeld,
   LeaseRead,
+  LeaseRenewal,
   LeaseWrite,
   RemoteLeases,
   RemoteRead,
@@ -72,6 +73,10 @@ export class MemoryLeases implements RemoteLeases {
     this.#entries.plant(key, write.bytes, write.ttl)
     this.#entries.announce(write.announce)
     return 'took'
+  }
+
+  async touch(key: string, token: string, renewal: LeaseRenewal): Promise<LeaseFill> {
+    return this.fill(key, token, { ...renewal, bytes: renewal.expected })
   }
 
   /** A change of the key. */

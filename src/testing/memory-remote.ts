@@ -1,3 +1,4 @@
+import { isPlaceholder } from '../codec/payload.ts'
 import { type Clock, systemClock } from '../model/clock.ts'
 import type {
   Announcement,
@@ -11,7 +12,8 @@ import { MemoryLeases } from './memory-leases.ts'
 
 /** A remote store inside the process, with what a test needs to look behind the cache's back. */
 export interface MemoryRemote extends RemoteStore {
-  readonly leases: RemoteLeases
+  readonly leases: Required<RemoteLeases>
+  readonly shorten: NonNullable<RemoteStore['shorten']>
   /** What the key holds now; the bytes are a copy. Works on a closed store too. */
   peek(key: string): RemoteRead | undefined
   /** Writes as a foreign writer would; without `ttl` (milliseconds) the value has no expiry. */
@@ -152,6 +154,17 @@ class MemoryStore implements MemoryRemote {
     for (const key of keys) this.leases.void(key)
     this.#announce(options?.announce)
     return held.length
+  }
+
+  async shorten(key: string, left: number, options?: RemoteChangeOptions): Promise<boolean> {
+    this.#check([key])
+    const held = this.#live(key)
+    const endsAt = this.#clock.monotonic() + left
+    const isKept = held !== undefined && !isPlaceholder(held.bytes)
+    if (isKept) this.#held.set(key, { ...held, expiresAt: Math.min(held.expiresAt, endsAt) })
+    else this.#held.delete(key)
+    this.#changed(key, options?.announce)
+    return isKept
   }
 
   async ping(): Promise<void> {

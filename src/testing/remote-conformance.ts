@@ -1,9 +1,23 @@
 import assert from 'node:assert/strict'
 import type { RemoteStore } from '../remote/remote-store.ts'
-import { announcementChecks } from './conformance-announcements.ts'
+import {
+  announcementChecks,
+  shortenAnnouncementChecks,
+  touchAnnouncementChecks,
+} from './conformance-announcements.ts'
 import { conditionChecks } from './conformance-conditions.ts'
-import { leaseChecks } from './conformance-leases.ts'
-import { endlessLifeChecks, lifeChecks } from './conformance-lives.ts'
+import {
+  endlessTouchChecks,
+  leaseChecks,
+  shortenLeaseChecks,
+  touchChecks,
+} from './conformance-leases.ts'
+import {
+  endlessLifeChecks,
+  endlessShortenChecks,
+  lifeChecks,
+  shortenChecks,
+} from './conformance-lives.ts'
 import {
   assertHolds,
   bytesOf,
@@ -11,6 +25,8 @@ import {
   MINUTE,
   type RemoteStoreTarget,
   runCheck,
+  shorten,
+  touch,
 } from './conformance-trial.ts'
 import { valueChecks } from './conformance-values.ts'
 
@@ -25,6 +41,10 @@ export interface RemoteStoreConformanceOptions {
   readonly leases?: boolean | undefined
   /** Whether the store has an `origin`, and `create` gives `listen`. Default `false`: it must have none. */
   readonly announcements?: boolean | undefined
+  /** Whether the store has `shorten`. Default `false`: it must have none. */
+  readonly shortens?: boolean | undefined
+  /** Whether its leases have `touch`. Default `false`: they must have none. */
+  readonly touches?: boolean | undefined
   /** Of vitest, jest, mocha or `node:test`. */
   describe(name: string, body: () => void): unknown
   it(name: string, body: () => Promise<void>): unknown
@@ -44,12 +64,25 @@ export function remoteStoreConformance(options: RemoteStoreConformanceOptions): 
   const { describe, it } = options
   const create = () => options.create()
   const lives = options.endlessLives === true ? [...lifeChecks, ...endlessLifeChecks] : lifeChecks
+  const shortening = [
+    ...shortenChecks,
+    ...(options.endlessLives === true ? endlessShortenChecks : []),
+    ...(options.leases === true ? shortenLeaseChecks : []),
+    ...(options.announcements === true ? shortenAnnouncementChecks : []),
+  ]
+  const touching = [
+    ...touchChecks,
+    ...(options.endlessLives === true ? endlessTouchChecks : []),
+    ...(options.announcements === true ? touchAnnouncementChecks : []),
+  ]
   const groups: readonly (readonly [string, readonly Check[]])[] = [
     ['bytes under keys', valueChecks],
     ['lives', lives],
     ['conditions', conditionChecks],
     ['leases', options.leases === true ? leaseChecks : NO_LEASES],
     ['announcements', options.announcements === true ? announcementChecks : NO_ANNOUNCEMENTS],
+    ['lives shortened', options.shortens === true ? shortening : NO_SHORTENING],
+    ['lives renewed', options.touches === true ? touching : NO_TOUCHING],
     ['opening and closing', closingChecks],
   ]
   describe(`RemoteStore: ${options.name}`, () => {
@@ -68,6 +101,20 @@ const NO_LEASES: readonly Check[] = [
 
 const NO_ANNOUNCEMENTS: readonly Check[] = [
   ['it makes none', async ({ store }) => assert.equal(store.origin, undefined, 'it has an origin')],
+]
+
+const NO_SHORTENING: readonly Check[] = [
+  [
+    'it shortens none',
+    async ({ store }) => assert.equal(store.shorten, undefined, 'it has `shorten`'),
+  ],
+]
+
+const NO_TOUCHING: readonly Check[] = [
+  [
+    'it renews none',
+    async ({ store }) => assert.equal(store.leases?.touch, undefined, 'its leases have `touch`'),
+  ],
 ]
 
 const closingChecks: readonly Check[] = [
@@ -116,6 +163,7 @@ function operationsOn(store: RemoteStore, key: string): readonly (() => Promise<
   const bytes = bytesOf('v')
   const { leases } = store
   const fill = { expected: undefined, bytes, ttl: MINUTE }
+  const renewal = { expected: bytes, ttl: MINUTE }
   const ofLeases =
     leases === undefined
       ? []
@@ -128,6 +176,8 @@ function operationsOn(store: RemoteStore, key: string): readonly (() => Promise<
         ]
   return [
     ...ofLeases,
+    ...(leases?.touch === undefined ? [] : [() => touch(leases, key, 'a.1', renewal)]),
+    ...(store.shorten === undefined ? [] : [() => shorten(store, key, 1000)]),
     () => store.get(key),
     () => store.getMany([key]),
     () => store.set(key, bytes, { ttl: MINUTE }),

@@ -4,6 +4,7 @@ import type { Clock } from '../model/clock.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import type { CacheDecodeError, CacheRemoteError } from '../model/errors.ts'
 import { jittered, type Policy } from '../model/policy.ts'
+import type { FillEvent } from '../remote/announcer.ts'
 import type { Budget } from '../remote/budget.ts'
 import type { Lease } from '../remote/lease.ts'
 import type { LeaseAnswer, Leases } from '../remote/leases.ts'
@@ -25,6 +26,9 @@ export type RemoteAnswer =
       readonly askedAt: number
       /** Milliseconds, from then; `Infinity` without expiry. */
       readonly ttlLeft: number
+      /** Milliseconds of freshness, from then; not above 0: it is stale. */
+      readonly freshLeft: number
+      readonly bytes: Uint8Array
     }
   | { readonly kind: 'miss' }
   /** `bytes` that the codec cannot read, as they lie there. */
@@ -81,6 +85,17 @@ interface StackFill {
   readonly lives: StoreLives
   readonly lease: Lease | undefined
   readonly ticket: Ticket
+  /** What others are told of it, where it replaces a value. */
+  readonly event: FillEvent
+  /** What is there is still right, and is given another life. */
+  readonly unchanged: boolean
+}
+
+/** Milliseconds from some moment. */
+interface Span {
+  readonly fresh: number
+  readonly kept: number
+  readonly ahead: number
 }
 
 /**
@@ -151,33 +166,51 @@ export class TierStack {
   promote(
     key: string,
     answer: Extract<RemoteAnswer, { kind: 'value' }>,
-    localTtl: number | undefined,
+    lives: Lives,
     ticket: Ticket,
   ): void {
     if (this.local === undefined || !ticket.mayStoreLocally()) return
-    const life = Math.min(this.#localLife(answer.kept, localTtl), answer.ttlLeft)
-    const known = life === Infinity ? this.#policy.ttl : life
-    this.#put(key, answer.kept, answer.askedAt + known)
+    const { kept, askedAt, ttlLeft, freshLeft } = answer
+    const life = this.#localLife(kept, lives.localTtl)
+    // Without expiry it has no time to be stale in.
+    const endless = ttlLeft === Infinity
+    const known = endless && life === Infinity ? this.#policy.ttl : life
+    this.#put(key, kept, askedAt, {
+      fresh: Math.min(known, freshLeft),
+      kept: endless ? known : Math.min(life + this.#retainOf(kept), ttlLeft),
+      ahead: endless ? Infinity : this.#aheadIn(kept, freshLeft, lives.ttl),
+    })
+  }
+
+  /** Whether a remote value is so late in its life that a hit has it loaded anew. */
+  isLate(answer: Extract<RemoteAnswer, { kind: 'value' }>, ttl: number | undefined): boolean {
+    return this.#aheadIn(answer.kept, answer.freshLeft, ttl) <= 0
+  }
+
+  /** Ends the freshness of the local copy. */
+  expireLocally(key: string): void {
+    this.local?.expire(key, this.#policy.retain)
   }
 
   /** Stores what a load brought in remote, and then in local. Never rejects. */
   async fill(remote: RemoteTier, fill: StackFill, budget: Budget): Promise<Filled> {
-    const { key, expected, formed, lives, lease, ticket } = fill
+    const { key, expected, formed, lives, lease, ticket, event, unchanged } = fill
     if (!ticket.mayStore()) return { outcome: 'fenced', expiresAt: 0 }
     const bytes = bytesOf(formed)
-    const ttl = this.#remoteLife(formed.kept, lives)
+    const fresh = this.#remoteLife(formed.kept, lives)
+    const ttl = fresh + this.#retainOf(formed.kept)
     const sentAt = this.#clock.now()
     let outcome: FillOutcome
     try {
       const mayStill = () => ticket.mayStore()
-      outcome = await remote.fill({ key, expected, bytes, ttl, lease, mayStill }, budget)
+      const write = { key, expected, bytes, ttl, lease, mayStill, event, unchanged }
+      outcome = await remote.fill(write, budget)
     } catch {
       outcome = 'unknown'
     }
     if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal) {
-      const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
       const most = outcome === 'took' ? Infinity : this.#trust.provisional
-      this.#keepFor(key, formed.kept, sentAt, Math.min(life, most), ticket)
+      this.#keepFor(key, formed.kept, sentAt, this.#span(formed.kept, lives, fresh, most), ticket)
     }
     return { outcome, expiresAt: sentAt + ttl }
   }
@@ -194,8 +227,8 @@ export class TierStack {
     ticket: Ticket,
     most: number = Infinity,
   ): FillOutcome {
-    const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives), most)
-    return this.#keepFor(key, kept, this.#clock.now(), ttl, ticket) ? 'took' : 'fenced'
+    const span = this.#span(kept, lives, this.#remoteLife(kept, lives), most)
+    return this.#keepFor(key, kept, this.#clock.now(), span, ticket) ? 'took' : 'fenced'
   }
 
   /** The same: the remote could not be asked. */
@@ -218,15 +251,15 @@ export class TierStack {
     change: Change,
   ): Promise<boolean> {
     const bytes = bytesOf(formed)
-    const ttl = this.#remoteLife(formed.kept, lives)
+    const fresh = this.#remoteLife(formed.kept, lives)
+    const ttl = fresh + this.#retainOf(formed.kept)
     const sentAt = this.#clock.now()
     let took = false
     try {
       took = await remote.set(key, bytes, { ttl, when }, remote.budget())
     } finally {
       if (took && !lives.skipLocal && change.alone()) {
-        const life = Math.min(ttl, this.#localLife(formed.kept, lives.localTtl))
-        this.#put(key, formed.kept, sentAt + life)
+        this.#put(key, formed.kept, sentAt, this.#span(formed.kept, lives, fresh))
       } else {
         this.local?.delete(key)
       }
@@ -236,8 +269,8 @@ export class TierStack {
 
   /** Writes to local alone what a caller set. */
   writeLocally(key: string, kept: unknown, lives: Lives): void {
-    const ttl = Math.min(this.#localLife(kept, lives.localTtl), this.#remoteLife(kept, lives))
-    this.#put(key, kept, this.#clock.now() + ttl)
+    const span = this.#span(kept, lives, this.#remoteLife(kept, lives))
+    this.#put(key, kept, this.#clock.now(), span)
   }
 
   /**
@@ -249,6 +282,18 @@ export class TierStack {
     return (await remote.delete(key, remote.budget())) > 0
   }
 
+  /**
+   * Ends the freshness of what the remote holds; deletes it where nothing stale is kept. Resolves
+   * whether it held a value.
+   *
+   * @throws CacheRemoteError
+   */
+  async expire(remote: RemoteTier, key: string): Promise<boolean> {
+    const { retain } = this.#policy
+    if (retain === 0) return this.erase(remote, key)
+    return remote.shorten(key, retain, remote.budget())
+  }
+
   #answered(
     key: string,
     form: ValueForm,
@@ -258,23 +303,56 @@ export class TierStack {
     if (read.ttlLeft === Infinity) this.#counters.remoteWithoutExpiry++
     try {
       const kept = form.read(key, read.bytes)
-      return { kind: 'value', kept, askedAt, ttlLeft: read.ttlLeft }
+      const { bytes, ttlLeft } = read
+      const freshLeft = ttlLeft === Infinity ? Infinity : ttlLeft - this.#retainOf(kept)
+      return { kind: 'value', kept, bytes, askedAt, ttlLeft, freshLeft }
     } catch (error) {
       this.#counters.decodeFailures++
       return { kind: 'corrupt', bytes: read.bytes, error: error as CacheDecodeError }
     }
   }
 
-  #keepFor(key: string, kept: unknown, from: number, ttl: number, ticket: Ticket): boolean {
+  #keepFor(key: string, kept: unknown, from: number, span: Span, ticket: Ticket): boolean {
     const may = ticket.mayStoreLocally()
-    if (may) this.#put(key, kept, from + ttl)
+    if (may) this.#put(key, kept, from, span)
     return may
   }
 
-  #put(key: string, kept: unknown, freshUntil: number): void {
+  #put(key: string, kept: unknown, from: number, span: Span): void {
     const limit = this.#trust.limit()
-    const until = limit === Infinity ? freshUntil : Math.min(freshUntil, this.#clock.now() + limit)
-    this.local?.put(key, kept, until)
+    const most = limit === Infinity ? Infinity : this.#clock.now() + limit
+    this.local?.put(key, kept, {
+      freshUntil: Math.min(from + span.fresh, most),
+      keptUntil: Math.min(from + span.kept, most),
+      aheadAt: from + span.ahead,
+    })
+  }
+
+  /**
+   * The lives of a local copy of what is stored now.
+   *
+   * @param fresh Its freshness in the remote.
+   * @param most It may live at the most.
+   */
+  #span(kept: unknown, lives: Lives, fresh: number, most = Infinity): Span {
+    const life = Math.min(fresh, this.#localLife(kept, lives.localTtl))
+    return {
+      fresh: Math.min(life, most),
+      kept: Math.min(life + this.#retainOf(kept), most),
+      ahead: this.#aheadIn(kept, fresh, lives.ttl),
+    }
+  }
+
+  /** How long it is kept after its freshness: nobody is told of an absence that is stale. */
+  #retainOf(kept: unknown): number {
+    return kept === NOT_FOUND ? 0 : this.#policy.retain
+  }
+
+  /** Milliseconds until it is late in its life; of which `freshLeft` are left. */
+  #aheadIn(kept: unknown, freshLeft: number, ttl: number | undefined): number {
+    const { refreshAheadRatio } = this.#policy
+    if (refreshAheadRatio === undefined || kept === NOT_FOUND) return Infinity
+    return freshLeft - Math.round((1 - refreshAheadRatio) * (ttl ?? this.#policy.ttl))
   }
 
   #remoteLife(kept: unknown, lives: Lives): number {

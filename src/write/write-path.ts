@@ -1,6 +1,7 @@
 import type { Codec } from '../codec/codec.ts'
 import type { Change, Flights } from '../flight/flights.ts'
 import type { Waiters } from '../flight/waiters.ts'
+import { NOT_FOUND } from '../model/entry.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
 import { FORMED_NOT_FOUND, type Formed } from '../tiers/value-form.ts'
@@ -83,6 +84,36 @@ export class WritePath {
       voided = true
       return erased
     } finally {
+      giveUpLease(outdated, voided)
+      change.settle()
+      this.#waiters.wake(key)
+    }
+  }
+
+  /**
+   * Ends the freshness of a key in both tiers; what no stale permission keeps is deleted. Resolves whether
+   * the remote (without one: local) held a value.
+   *
+   * @throws CacheRemoteError: the remote did not do it, or nobody knows; local is left without it.
+   */
+  async expire(key: string): Promise<boolean> {
+    const outdated = this.#flights.load(key)
+    const change = this.#flights.change(key)
+    const { local, remote } = this.#stack
+    let voided = false
+    try {
+      const entry = local?.kept(key)
+      this.#stack.expireLocally(key)
+      if (remote === undefined) {
+        this.#changed(key)
+        return entry !== undefined && entry.kept !== NOT_FOUND
+      }
+      const held = await this.#stack.expire(remote, key)
+      voided = true
+      return held
+    } finally {
+      // Beside another change nobody knows which came last.
+      if ((remote !== undefined && !voided) || !change.alone()) local?.delete(key)
       giveUpLease(outdated, voided)
       change.settle()
       this.#waiters.wake(key)

@@ -84,6 +84,8 @@ for (const one of DISTINCT) {
     endlessLives: true,
     leases: true,
     announcements: true,
+    shortens: true,
+    touches: true,
     create: async () => {
       const ear = redisEar(cluster.masters[2]?.url ?? '')
       const client = await connected(one)
@@ -269,12 +271,13 @@ describe.each(DISTINCT)('$name on a cluster', (one) => {
         store.set(key, bytes('late'), { ttl }),
         store.compareAndSet(key, bytes('a'), bytes('b'), ttl),
         store.compareAndDelete(key, bytes('a')),
+        store.shorten?.(key, ttl),
         store.delete([key]),
         store.ping(),
       ])
       return attempts.map((one) => one.status === 'rejected' && store.judge?.(one.reason))
     }
-    const none = new Array(7).fill('not sent')
+    const none = new Array(8).fill('not sent')
     expect(await verdicts()).toEqual(none)
     expect(made.status).toBe('wait')
     const connecting = made.connect()

@@ -77,6 +77,8 @@ describe('a client that asks sentinels', () => {
       name: `${one.name} with sentinels`,
       leases: true,
       announcements: true,
+      shortens: true,
+      touches: true,
       create: async () => {
         const client = await whenReady(sentinelClient(one, trio))
         const ear = redisEar((await trio.master())?.url ?? '')

@@ -43,6 +43,8 @@ for (const [name, make] of CLIENTS) {
     endlessLives: true,
     leases: true,
     announcements: true,
+    shortens: true,
+    touches: true,
     create: async () => {
       const client = await connected(make, inject('redisUrl'))
       const ear = redisEar(inject('redisUrl'))
@@ -288,6 +290,7 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
       store.set(key, bytes('late'), { ttl }),
       store.compareAndSet(key, bytes('a'), bytes('b'), ttl),
       store.compareAndDelete(key, bytes('a')),
+      store.shorten?.(key, ttl),
       store.delete([key]),
       store.ping(),
     ]
@@ -295,7 +298,7 @@ describe.each(CLIENTS)('%s, handed to ioredis()', (_, make) => {
       const answers = await Promise.allSettled(attempts())
       return answers.map((answer) => answer.status === 'rejected' && store.judge?.(answer.reason))
     }
-    const none = new Array(7).fill('not sent')
+    const none = new Array(8).fill('not sent')
     store.open()
     expect(await verdicts()).toEqual(none)
     await expect(store.get(key)).rejects.toThrow('waits for connect()')

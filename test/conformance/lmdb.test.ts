@@ -12,6 +12,8 @@ remoteStoreConformance({
   name: 'LMDB',
   leases: true,
   announcements: true,
+  shortens: true,
+  touches: true,
   create: async () => {
     const path = await mkdtemp(join(tmpdir(), 'jetcache-lmdb-'))
     const sessions: BusSession[] = []

@@ -3,7 +3,7 @@ import type { LocalEntry } from '../../src/local/local-store.ts'
 import { type LruOptions, lru } from '../../src/lru/lru.ts'
 
 function entry(kept: unknown): LocalEntry {
-  return { kept, answer: undefined, freshUntil: 1, keptUntil: 1 }
+  return { kept, answer: undefined, freshUntil: 1, keptUntil: 1, aheadAt: Infinity }
 }
 
 describe('a store of lru()', () => {

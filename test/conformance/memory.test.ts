@@ -11,6 +11,8 @@ remoteStoreConformance({
   endlessLives: true,
   leases: true,
   announcements: true,
+  shortens: true,
+  touches: true,
   create: async () => {
     const clock = manualClock()
     const channels = new EventEmitter()
@@ -34,6 +36,8 @@ remoteStoreConformance({
 remoteStoreConformance({
   name: 'memory, on the clock of the machine',
   leases: true,
+  shortens: true,
+  touches: true,
   create: async () => ({ store: memoryRemote(), endsOnClose: true, dispose }),
   describe,
   it,

@@ -59,6 +59,8 @@ describe.each(KINDS)('node-redis $name', (kind) => {
     endlessLives: true,
     leases: true,
     announcements: true,
+    shortens: true,
+    touches: true,
     create: async () => {
       const ear = redisEar(world.masters[0]?.url ?? '')
       return {
@@ -195,6 +197,8 @@ describe.each(KINDS)('node-redis $name', (kind) => {
       store.compareAndSet('{tag}small', bytes('a'), bytes('late'), ttl, signal),
       store.delete(['{tag}large1'], { signal }),
       store.compareAndDelete('{tag}large1', large, { signal }),
+      store.shorten?.('{tag}large1', 1, { signal }),
+      store.leases?.touch?.('{tag}large1', 'a.1', { expected: large, ttl: 1, signal }),
       store.leases?.fill('{tag}small', 'a.1', {
         expected: undefined,
         bytes: bytes('late'),

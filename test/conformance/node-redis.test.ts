@@ -29,6 +29,8 @@ for (const RESP of [2, 3] as const) {
     endlessLives: true,
     leases: true,
     announcements: true,
+    shortens: true,
+    touches: true,
     create: async () => {
       const client = await connected(inject('redisUrl'), { RESP })
       const ear = redisEar(inject('redisUrl'))
@@ -241,6 +243,7 @@ describe('nodeRedis and the client it is handed', () => {
       store.set(key, bytes('late'), { ttl }),
       store.compareAndSet(key, bytes('a'), bytes('b'), ttl),
       store.compareAndDelete(key, bytes('a')),
+      store.shorten?.(key, ttl),
       store.delete([key]),
       store.ping(),
     ]

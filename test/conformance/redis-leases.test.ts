@@ -122,6 +122,21 @@ describe('A script on a server', () => {
     expect(await leases.release('k', 'a.1')).toBe(true)
   })
 
+  it('changes lives also where the memory is full', async () => {
+    const own = await startRedis()
+    onTestFinished(() => own.stop())
+    const store = await onNodeRedis({ url: own.url })
+    const leases = leasesOf(store)
+    await store.set('k', bytes('v'), { ttl })
+    await leases.take('k', 'a.1', LIFE)
+    await own.ask('CONFIG', 'SET', 'maxmemory', '1')
+    const renewal = { expected: bytes('v'), ttl: 2 * ttl }
+    expect(await leases.touch?.('k', 'a.1', renewal)).toBe('took')
+    expect(await own.ask('PTTL', 'k')).toBeGreaterThan(ttl)
+    expect(await store.shorten?.('k', 1000)).toBe(true)
+    expect(await own.ask('PTTL', 'k')).toBeLessThanOrEqual(1000)
+  })
+
   it('changes what it is to change where this user may not publish', async () => {
     await server.ask('ACL', 'SETUSER', 'mute', 'on', '>p', '~*', '+@all', 'resetchannels')
     const store = await onNodeRedis({ username: 'mute', password: 'p' })
@@ -138,6 +153,11 @@ describe('A script on a server', () => {
     expect(await leases.fill(key, 'a.1', fill)).toBe('took')
     expect(await store.compareAndDelete(key, bytes('v'), { announce })).toBe(true)
     expect(await store.set(key, bytes('w'), { ttl, announce })).toBe(true)
+    await leases.take(key, 'a.1', LIFE)
+    await leases.take(key, 'b.1', LIFE)
+    const renewal = { expected: bytes('w'), ttl, announce, wake: announce }
+    expect(await leases.touch?.(key, 'a.1', renewal)).toBe('took')
+    expect(await store.shorten?.(key, ttl, { announce })).toBe(true)
     expect(await store.delete([key], { announce })).toBe(1)
     await server.ask('PUBLISH', key, 'the last')
     await until('the last is heard', () => heard.includes('the last'))
@@ -153,6 +173,53 @@ describe('A script on a server', () => {
     const fill = { expected: undefined, bytes: bytes('v'), ttl }
     expect(await leases.fill(key, 'a.1', fill)).toBe('refused')
     expect(await leases.renew(key, 'a.1', LIFE)).toBe(false)
+  })
+
+  it('touches no key that holds something other than a string, and ends the lease', async () => {
+    const leases = leasesOf(await onNodeRedis({}))
+    const key = randomUUID()
+    await server.ask('HSET', key, 'field', 'value')
+    await leases.take(key, 'a.1', LIFE)
+    expect(await leases.touch?.(key, 'a.1', { expected: bytes(''), ttl })).toBe('refused')
+    expect(await server.ask('PTTL', key)).toBe(-1)
+    expect(await leases.renew(key, 'a.1', LIFE)).toBe(false)
+  })
+
+  it('deletes what is no string where it was to shorten its life', async () => {
+    const store = await onNodeRedis({})
+    const key = randomUUID()
+    await leasesOf(store).take(key, 'a.1', LIFE)
+    await server.ask('HSET', key, 'field', 'value')
+    expect(await store.shorten?.(key, ttl)).toBe(true)
+    expect(await server.ask('EXISTS', key)).toBe(0)
+    expect(await leasesOf(store).renew(key, 'a.1', LIFE)).toBe(false)
+  })
+
+  it('deletes a value whose life it was to shorten where it may not look at it', async () => {
+    await server.ask('ACL', 'SETUSER', 'blind', 'on', '>p', '~*', '+@all', '-getrange')
+    const store = await onNodeRedis({ username: 'blind', password: 'p' })
+    const key = randomUUID()
+    await store.set(key, bytes('v'), { ttl })
+    expect(await store.shorten?.(key, ttl)).toBe(true)
+    expect(await server.ask('EXISTS', key)).toBe(0)
+    expect(await store.shorten?.(key, ttl)).toBe(false)
+  })
+
+  it('tells those who track a key of a life shortened, also if it was to end sooner', async () => {
+    const tracker = createClient({ url: server.url, RESP: 3 })
+    tracker.on('error', () => {})
+    await tracker.connect()
+    onTestFinished(() => tracker.destroy())
+    const store = await onNodeRedis({})
+    const key = randomUUID()
+    await store.set(key, bytes('v'), { ttl })
+    for (const left of [ttl / 2, ttl, 2 * ttl]) {
+      await tracker.watch(key)
+      expect(await store.shorten?.(key, left)).toBe(true)
+      // What ends a transaction is what is told to those who track the key.
+      await expect(tracker.multi().ping().exec()).rejects.toThrow('watched keys')
+    }
+    expect(await server.ask('PTTL', key)).toBeLessThanOrEqual(ttl / 2)
   })
 
   it('publishes a set and a delete once, and after that changes nothing', async () => {

@@ -70,7 +70,7 @@ const tasks = {
     leave()
   },
 
-  /** Writes three keys, and takes it back once the gate has been found held. */
+  /** Changes three keys, and takes it back once the gate has been found held. */
   withdraw: async (set, fill, deleted) => {
     const withdrawal = new AbortController()
     const { signal } = withdrawal
@@ -79,6 +79,8 @@ const tasks = {
       store.set(set, late, { ttl: MINUTE, signal }),
       store.compareAndSet(fill, undefined, late, MINUTE, signal),
       store.delete([deleted], { signal }),
+      store.shorten(deleted, 1, { signal }),
+      store.leases.touch(deleted, 'a.1', { expected: late, ttl: 1, signal }),
     ]
     for (let turns = 0; turns < 3; turns++) await new Promise(setImmediate)
     withdrawal.abort(new Error('too late'))

@@ -272,6 +272,7 @@ function gated(
     renew: (key, token, life) => through('renew', () => leases.renew(key, token, life)),
     release: (key, token, wake) => through('release', () => leases.release(key, token, wake)),
     fill: (key, token, write) => through('fill', () => leases.fill(key, token, write)),
+    touch: (key, token, renewal) => through('touch', () => leases.touch(key, token, renewal)),
   }
   return {
     name: 'gated',
@@ -287,6 +288,8 @@ function gated(
       through('undo', () => store.compareAndDelete(key, expected, options)),
     delete: (keys, options) =>
       through('delete', () => bus.effect(node, () => store.delete(keys, options))),
+    shorten: (key, left, options) =>
+      through('shorten', () => bus.effect(node, () => store.shorten(key, left, options))),
     ping: () => store.ping(),
     open: () => store.open(),
     close: () => store.close(),

@@ -34,7 +34,14 @@ describe('the defaults of a cache', () => {
       loadTimeout: 30_000,
       leaseMaxWait: 10_000,
       replay: 10_000,
+      staleWhileRevalidate: 0,
+      staleIfError: 0,
+      retain: 0,
+      refreshAheadRatio: undefined,
+      softTimeout: undefined,
+      hardTimeout: undefined,
     })
+    expect(options.refresh).toBeUndefined()
     expect(options).toMatchObject({ name: 'default', codec: { name: 'msgpack' }, leasing: true })
     expect(options.sync).toBeUndefined()
     expect(options.clock).toBe(systemClock)
@@ -79,8 +86,19 @@ describe('the options of a cache', () => {
       loadTimeout: '5s',
       lease: { maxWait: '3s' },
       recovery: { replay: '1m' },
+      staleWhileRevalidate: '3m',
+      staleIfError: '2m',
+      refreshAheadRatio: 0.8,
+      softTimeout: 200,
+      hardTimeout: '1s',
     })
     expect(policy).toEqual({
+      staleWhileRevalidate: 180_000,
+      staleIfError: 120_000,
+      retain: 180_000,
+      refreshAheadRatio: 0.8,
+      softTimeout: 200,
+      hardTimeout: 1000,
       ttl: 86_400_000,
       localTtl: 120_000,
       jitterRatio: 0,
@@ -209,14 +227,30 @@ function isMissing(error: unknown): boolean {
   return Reflect.get(Object(error), 'code') === 'ENOENT'
 }
 
+/** Of a cache that keeps nothing stale and refreshes nothing. */
+const limits = {
+  policy: resolveOptions({ local: lru({ maxEntries: 1 }) }).policy,
+  interval: undefined,
+}
+
 describe('the options of one call', () => {
   it('are all off where there are none', () => {
     const off = { skipLocal: false, skipRemote: false, localTtl: undefined, codec: undefined }
     expect(resolveGet(undefined, codecs)).toMatchObject(off)
     expect(resolveGet({}, codecs)).toEqual(off)
-    const once = { ttl: undefined, cacheIf: undefined, loadTimeout: undefined, signal: undefined }
-    expect(resolveOnce(undefined, codecs)).toEqual({ ...off, ...once })
-    expect(resolveOnce({}, codecs)).toEqual({ ...off, ...once })
+    const once = {
+      ttl: undefined,
+      cacheIf: undefined,
+      loadTimeout: undefined,
+      signal: undefined,
+      softTimeout: undefined,
+      hardTimeout: undefined,
+      staleWhileRevalidate: undefined,
+      staleIfError: undefined,
+      refresh: false,
+    }
+    expect(resolveOnce(undefined, codecs, limits)).toEqual({ ...off, ...once })
+    expect(resolveOnce({}, codecs, limits)).toEqual({ ...off, ...once })
     const set = { ...off, ttl: undefined, when: undefined }
     expect(resolveSet(undefined, { local: true, remote: true }, codecs)).toEqual(set)
     expect(resolveSet({}, { local: true, remote: true }, codecs)).toEqual(set)
@@ -229,6 +263,7 @@ describe('the options of one call', () => {
     const once = resolveOnce(
       { ...get, ttl: '1m', loadTimeout: '3s', signal, cacheIf, skipRemote: true },
       codecs,
+      limits,
     )
     expect(once).toMatchObject({
       skipLocal: true,
@@ -251,7 +286,7 @@ describe('the options of one call', () => {
   })
 
   it('check what a ttl function returns each time it is asked', () => {
-    const { ttl } = resolveOnce<number>({ ttl: (value) => value }, codecs)
+    const { ttl } = resolveOnce<number>({ ttl: (value) => value }, codecs, limits)
     if (typeof ttl !== 'function') throw new Error('no function')
     expect(ttl(5)).toBe(5)
     expect(() => ttl(-5)).toThrow(/^ttl\(value\) must be from 1 ms/)

@@ -77,6 +77,30 @@ describe('the byte cap of lmdb()', () => {
     expect(await usedBytes()).toBe(0)
   })
 
+  it('counts an entry once whose life was changed, and lets it go in the order of its new life', async () => {
+    const store = start({ maxBytes: LEAST })
+    const keys = Array.from({ length: 60 }, (_, i) => `k${i}`)
+    for (const key of keys) await store.set(key, filled(600), LONG)
+    const long = 'x'.repeat(3000)
+    await store.set(long, filled(600), LONG)
+    const used = await usedBytes()
+    await store.shorten?.('k59', LONG.ttl / 2)
+    await store.shorten?.('k59', LONG.ttl / 2)
+    await store.shorten?.(long, LONG.ttl / 2)
+    await store.leases?.take('k0', 'a.1', 60_000)
+    const renewal = { expected: filled(600), ttl: 2 * LONG.ttl }
+    expect(await store.leases?.touch?.('k0', 'a.1', renewal)).toBe('took')
+    expect(await usedBytes()).toBe(used)
+    await store.set('large', filled(40_000), LONG)
+    const held = await whichAreHeld(store, [...keys, long])
+    expect(held).toContain('k0')
+    expect(held).toContain('k58')
+    expect(held).not.toContain('k59')
+    expect(held).not.toContain(long)
+    await store.delete([...keys, long, 'large'])
+    expect(await usedBytes()).toBe(0)
+  })
+
   it('gives one large value the place of very many small ones', async () => {
     const store = start({ maxBytes: LEAST })
     const keys = Array.from({ length: 560 }, (_, i) => `${i}`)
@@ -137,6 +161,18 @@ describe('the sweep of lmdb()', () => {
     await until('the other one is swept', async () => (await usedBytes()) < 1.5 * one)
     expect((await store.get('renewed'))?.bytes).toEqual(filled(20))
   })
+
+  it('removes an entry whose life was shortened, and leaves nothing in the order of expiry', async () => {
+    const store = start({ sweepInterval: 20 })
+    await store.set('shortened', filled(10), LONG)
+    await store.set('nothing', Uint8Array.of(0x2a), LONG)
+    await store.shorten?.('nothing', LONG.ttl)
+    await store.shorten?.('shortened', 1)
+    await until('it is swept', async () => (await usedBytes()) === 0)
+    const environment = Environment.acquire(path)
+    expect(environment.soonestDue()).toBe(Infinity)
+    await environment.release()
+  })
 })
 
 describe('a store of lmdb()', () => {
@@ -160,6 +196,27 @@ describe('a store of lmdb()', () => {
     expect(await Promise.all(writes)).toEqual(writes.map(() => true))
     await closing
     expect((await store.get('k49'))?.bytes).toEqual(filled(49))
+  })
+
+  it('writes records again in as many steps as others of their length', async () => {
+    const store = start()
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`)
+    await Promise.all(keys.map((key) => store.set(key, filled(300_000), LONG)))
+    let turns = 0
+    let isOver = false
+    const count = () => {
+      turns++
+      if (!isOver) setImmediate(count)
+    }
+    count()
+    const turnsOf = async (change: (key: string) => Promise<unknown> | undefined) =>
+      new Set(await Promise.all(keys.map((key) => change(key)?.then(() => turns)))).size
+    expect(await turnsOf((key) => store.shorten?.(key, 60_000))).toBeGreaterThan(2)
+    await Promise.all(keys.map((key) => store.leases?.take(key, 'a.1', 60_000)))
+    const renewal = { expected: filled(300_000), ...LONG }
+    const touch = (key: string) => store.leases?.touch?.(key, 'a.1', renewal)
+    expect(await turnsOf(touch)).toBeGreaterThan(2)
+    isOver = true
   })
 
   it('rejects until it is opened', async () => {

@@ -8,6 +8,10 @@ import type { Clock } from '../../../src/model/clock.ts'
 import { NOT_FOUND } from '../../../src/model/entry.ts'
 import { type ManualClock, manualClock } from '../../../src/testing/manual-clock.ts'
 
+function until(freshUntil: number) {
+  return { freshUntil, keptUntil: freshUntil, aheadAt: Infinity }
+}
+
 const copying: Copying = { copy: copyPlain, decode: () => undefined }
 
 function tier(isolation: Isolation = 'copy', maxEntries = 3) {
@@ -20,7 +24,7 @@ function tier(isolation: Isolation = 'copy', maxEntries = 3) {
 describe('an entry of the local tier', () => {
   it('answers until the last millisecond of its life and not in the first after it', () => {
     const { clock, local } = tier()
-    local.put('k', 'v', clock.now() + 10)
+    local.put('k', 'v', until(clock.now() + 10))
     clock.advance(9)
     expect([local.fresh('k')?.kept, local.peek('k')?.kept]).toEqual(['v', 'v'])
     clock.advance(1)
@@ -29,7 +33,7 @@ describe('an entry of the local tier', () => {
 
   it('leaves when somebody finds it expired, but not for a peek', () => {
     const { clock, local } = tier()
-    local.put('k', 'v', clock.now() + 10)
+    local.put('k', 'v', until(clock.now() + 10))
     clock.advance(10)
     local.peek('k')
     expect(local.size).toBe(1)
@@ -40,7 +44,13 @@ describe('an entry of the local tier', () => {
   it('stays while it may still be served stale, and answers no more', () => {
     const { clock, local, store } = tier()
     const now = clock.now()
-    store.set('k', { kept: 'v', freshUntil: now + 10, keptUntil: now + 20, answer: undefined })
+    store.set('k', {
+      kept: 'v',
+      freshUntil: now + 10,
+      keptUntil: now + 20,
+      aheadAt: Infinity,
+      answer: undefined,
+    })
     clock.advance(10)
     expect([local.fresh('k'), local.peek('k'), local.size]).toEqual([undefined, undefined, 1])
     clock.advance(10)
@@ -49,19 +59,19 @@ describe('an entry of the local tier', () => {
 
   it('is not stored when its life is over already, and what was there leaves', () => {
     const { clock, local } = tier()
-    local.put('k', 'old', clock.now() + 10)
-    local.put('k', 'new', clock.now())
+    local.put('k', 'old', until(clock.now() + 10))
+    local.put('k', 'new', until(clock.now()))
     expect([local.peek('k'), local.size]).toEqual([undefined, 0])
   })
 
   it('is used by a hit and not by a peek', () => {
     const { clock, local } = tier('copy', 2)
     const life = clock.now() + 10
-    local.put('a', 1, life)
-    local.put('b', 2, life)
+    local.put('a', 1, until(life))
+    local.put('b', 2, until(life))
     local.fresh('a')
     local.peek('b')
-    local.put('c', 3, life)
+    local.put('c', 3, until(life))
     expect([local.peek('a')?.kept, local.peek('b')?.kept]).toEqual([1, undefined])
   })
 
@@ -76,7 +86,7 @@ describe('an entry of the local tier', () => {
       monotonic: () => clock.monotonic(),
       setTimer: (ms, callback) => clock.setTimer(ms, callback),
     }
-    local.put('k', 'v', clock.now() + 10)
+    local.put('k', 'v', until(clock.now() + 10))
     const counted = new LocalTier(store, keeperFor('copy', copying, copying), counting)
     counted.fresh('k')
     expect(readings).toBe(1)
@@ -88,7 +98,7 @@ describe('an entry of the local tier', () => {
 describe('the answer to a hit', () => {
   const answers = (isolation: Isolation, kept: unknown) => {
     const { clock, local } = tier(isolation)
-    local.put('k', kept, clock.now() + 10)
+    local.put('k', kept, until(clock.now() + 10))
     return [1, 2].map(() => {
       const entry = local.fresh('k')
       if (entry === undefined) throw new Error('no hit')
@@ -123,7 +133,7 @@ describe('the answer to a hit', () => {
   it('of a replaced entry is that of the new one', async () => {
     const { clock, local } = tier('shared')
     for (const value of ['old', 'new']) {
-      local.put('k', value, clock.now() + 10)
+      local.put('k', value, until(clock.now() + 10))
       const entry = local.fresh('k')
       expect(entry && (await local.answer(entry))).toBe(value)
     }
@@ -133,8 +143,8 @@ describe('the answer to a hit', () => {
 describe('dropping', () => {
   it('tells whether there was something, and leaves the others', () => {
     const { clock, local } = tier()
-    local.put('a', 1, clock.now() + 10)
-    local.put('b', 2, clock.now() + 10)
+    local.put('a', 1, until(clock.now() + 10))
+    local.put('b', 2, until(clock.now() + 10))
     expect([local.delete('a'), local.delete('a')]).toEqual([true, false])
     expect([local.peek('a'), local.peek('b')?.kept]).toEqual([undefined, 2])
     local.clear()

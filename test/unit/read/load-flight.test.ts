@@ -1,35 +1,45 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { Flights } from '../../../src/flight/flights.ts'
+import { TAKES_NOTHING } from '../../../src/read/held.ts'
 import { Load } from '../../../src/read/load.ts'
 import { LoadFlight } from '../../../src/read/load-flight.ts'
-import type { Loaded } from '../../../src/read/loaded-value.ts'
+import { fromLoader, type Loaded } from '../../../src/read/loaded.ts'
+import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { reactions } from '../../support/held-loader.ts'
 
 function open() {
   const abandoned: unknown[] = []
-  const flight = new LoadFlight(new Load('k'), new Flights().open('k'), 0, (reason) =>
-    abandoned.push(reason),
-  )
-  return { flight, abandoned }
+  const flight = new LoadFlight({
+    key: 'k',
+    purpose: 'answer',
+    load: new Load('k'),
+    ticket: new Flights().open('k'),
+    clock: manualClock(),
+    abandon: (reason) => abandoned.push(reason),
+    onStale: () => undefined,
+  })
+  const join = (signal?: AbortSignal) =>
+    flight.join({ signal, softTimeout: undefined, hardTimeout: undefined, takes: TAKES_NOTHING })
+  return { flight, abandoned, join }
 }
 
-const LOADED: Loaded = { kept: 'value', cause: undefined }
+const LOADED: Loaded = fromLoader('value', undefined)
 
 describe('A flight that callers share', () => {
   it('gives its result to those who join before and after it lands', async () => {
-    const { flight, abandoned } = open()
-    const early = [flight.join(undefined), flight.join(new AbortController().signal)]
+    const { flight, abandoned, join } = open()
+    const early = [flight.joinPlainly(), join(new AbortController().signal)]
     flight.lands(Promise.resolve(LOADED))
-    const late = flight.join(undefined)
+    const late = flight.joinPlainly()
     for (const joined of [...early, late]) expect(await joined).toBe(LOADED)
     expect(abandoned).toEqual([])
   })
 
   it('is abandoned once, by the last to leave, for that one’s reason', async () => {
-    const { flight, abandoned } = open()
+    const { abandoned, join } = open()
     const leavers = [new AbortController(), new AbortController()]
-    const joined = leavers.map(({ signal }) => flight.join(signal))
+    const joined = leavers.map(({ signal }) => join(signal))
     leavers[1]?.abort('second')
     expect(abandoned).toEqual([])
     leavers[0]?.abort('first')
@@ -39,18 +49,18 @@ describe('A flight that callers share', () => {
   })
 
   it('counts every join of one signal as a caller', async () => {
-    const { flight, abandoned } = open()
+    const { abandoned, join } = open()
     const leaving = new AbortController()
-    const joined = [flight.join(leaving.signal), flight.join(leaving.signal)]
+    const joined = [join(leaving.signal), join(leaving.signal)]
     leaving.abort('gone')
     expect(abandoned).toEqual(['gone'])
     for (const caller of joined) await expect(caller).rejects.toBe('gone')
   })
 
   it('a signal that aborts after the result has come is not heard any more', async () => {
-    const { flight, abandoned } = open()
+    const { flight, abandoned, join } = open()
     const leaving = new AbortController()
-    const joined = flight.join(leaving.signal)
+    const joined = join(leaving.signal)
     flight.lands(Promise.resolve(LOADED))
     expect(await joined).toBe(LOADED)
     leaving.abort('late')
@@ -63,9 +73,9 @@ describe('A flight that callers share', () => {
     const note = (reason: unknown) => unhandled.push(reason)
     process.on('unhandledRejection', note)
     try {
-      const { flight } = open()
+      const { flight, join } = open()
       const leaving = new AbortController()
-      const joined = flight.join(leaving.signal)
+      const joined = join(leaving.signal)
       leaving.abort('gone')
       await expect(joined).rejects.toBe('gone')
       flight.lands(Promise.reject(new Error('nobody hears it')))

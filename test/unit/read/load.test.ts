@@ -1,13 +1,27 @@
 import { describe, expect, it } from 'vitest'
+import type { Clock } from '../../../src/model/clock.ts'
 import { CacheLoadTimeoutError } from '../../../src/model/errors.ts'
 import { Load } from '../../../src/read/load.ts'
 import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { HeldLoader, reactions } from '../../support/held-loader.ts'
 
+/** Within a second, for a caller who found nothing. */
+function by(clock: Clock) {
+  const stale = () => undefined
+  return {
+    timeout: 1000,
+    clock,
+    reason: 'miss',
+    hasStale: false,
+    stale,
+    background: false,
+  } as const
+}
+
 describe('A load', () => {
   it('calls its loader in the turn in which it is run, with the key', () => {
     const keys: string[] = []
-    void new Load('user:1').run(({ key }) => keys.push(key), 1000, manualClock())
+    void new Load('user:1').run(({ key }) => keys.push(key), by(manualClock()))
     expect(keys).toEqual(['user:1'])
   })
 
@@ -15,7 +29,7 @@ describe('A load', () => {
     const loader = new HeldLoader<string>()
     const load = new Load('k')
     load.abandon('gone')
-    await expect(load.run(loader.load, 1000, manualClock())).rejects.toBe('gone')
+    await expect(load.run(loader.load, by(manualClock()))).rejects.toBe('gone')
     expect(loader.runs).toHaveLength(0)
   })
 
@@ -26,8 +40,7 @@ describe('A load', () => {
         new Promise((_, reject) => {
           signal.addEventListener('abort', () => reject(new Error('by the loader')))
         }),
-      1000,
-      manualClock(),
+      by(manualClock()),
     )
     load.abandon('gone')
     await expect(running).rejects.toBe('gone')
@@ -37,7 +50,7 @@ describe('A load', () => {
   it('keeps the first reason it is abandoned for', async () => {
     const loader = new HeldLoader<string>()
     const load = new Load('k')
-    const running = load.run(loader.load, 1000, manualClock())
+    const running = load.run(loader.load, by(manualClock()))
     load.abandon('first')
     load.abandon('second')
     await expect(running).rejects.toBe('first')
@@ -47,7 +60,7 @@ describe('A load', () => {
   it('gives a loader that asks late for its signal one that has aborted', async () => {
     const loader = new HeldLoader<string>()
     const load = new Load('k')
-    const running = load.run(loader.load, 1000, manualClock())
+    const running = load.run(loader.load, by(manualClock()))
     load.abandon('gone')
     await expect(running).rejects.toBe('gone')
     const context = loader.runs[0]?.context
@@ -57,8 +70,8 @@ describe('A load', () => {
 
   it('drops its timer with the loader, however that ends', async () => {
     const clock = manualClock()
-    await new Load('k').run(() => 'value', 1000, clock)
-    await expect(new Load('k').run(() => Promise.reject('no'), 1000, clock)).rejects.toBe('no')
+    await new Load('k').run(() => 'value', by(clock))
+    await expect(new Load('k').run(() => Promise.reject('no'), by(clock))).rejects.toBe('no')
     expect(clock.pendingTimers).toBe(0)
   })
 
@@ -66,7 +79,7 @@ describe('A load', () => {
     const clock = manualClock()
     const loader = new HeldLoader<string>()
     const load = new Load('k')
-    const running = load.run(loader.load, 1000, clock)
+    const running = load.run(loader.load, by(clock))
     running.catch(() => undefined)
     await clock.advanceAsync(999)
     expect(load.abandoned).toBe(false)

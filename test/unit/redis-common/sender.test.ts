@@ -61,10 +61,11 @@ describe('A script that the server does not know', () => {
     expect(sent).toHaveLength(1)
   })
 
-  it('goes out once if it sets or deletes, so that nothing sent later comes before it', async () => {
-    const { store, sent } = storeThatHears([1, 1])
-    await Promise.all([store.delete(['k']), store.set('k', bytes, { ttl })])
-    expect(sent.map(({ command }) => command)).toEqual(['eval', 'eval'])
+  it('goes out once if it sets, shortens or deletes, so that nothing sent later comes before it', async () => {
+    const { store, sent } = storeThatHears([1, 1, 1])
+    const changes = [store.delete(['k']), store.shorten('k', ttl), store.set('k', bytes, { ttl })]
+    await Promise.all(changes)
+    expect(sent.map(({ command }) => command)).toEqual(['eval', 'eval', 'eval'])
   })
 })
 
@@ -75,6 +76,7 @@ describe('While the slot of a key is on its way to another server', () => {
     ['a set', (store: RedisStore) => store.set('k', bytes, { ttl }), true],
     ['a delete', (store: RedisStore) => store.delete(['k']), 1],
     ['a compareAndDelete', (store: RedisStore) => store.compareAndDelete('k', bytes), true],
+    ['a shorten', (store: RedisStore) => store.shorten('k', ttl), true],
   ] as const)('%s voids the lease, and then changes the key', async (_, change, result) => {
     const { store, sent } = storeThatHears([ON_ITS_WAY, 0, 1])
     expect(await change(store)).toBe(result)

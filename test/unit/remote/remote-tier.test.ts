@@ -47,6 +47,7 @@ function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']
   return { clock, memory, switches, counters, tier, observed: () => observed }
 }
 
+const PLAIN = { event: 'setByOnce', unchanged: false } as const
 const BYTES = Uint8Array.of(1, 2, 3)
 
 describe('A budget', () => {
@@ -135,6 +136,7 @@ describe('The remote tier', () => {
           ttl: 1000,
           lease: undefined,
           mayStill: () => may,
+          ...PLAIN,
         },
         budget,
       )
@@ -162,6 +164,7 @@ describe('The remote tier', () => {
             ttl: 1,
             lease: undefined,
             mayStill: () => true,
+            ...PLAIN,
           },
           tier.budget(),
         ),
@@ -317,7 +320,7 @@ describe('A fill under a lease', () => {
     const { lease } = answer
     const fill = (expected?: Uint8Array) =>
       tier.fill(
-        { key: 'k', expected, bytes: BYTES, ttl: 1000, lease, mayStill: () => true },
+        { key: 'k', expected, bytes: BYTES, ttl: 1000, lease, mayStill: () => true, ...PLAIN },
         tier.budget(),
       )
     return { ...opened, lease, fill }
@@ -365,7 +368,14 @@ describe('A fill under a lease', () => {
   it('of a tier that takes no leases is repaired', async () => {
     const { tier, switches } = open()
     switches.fault = 'before'
-    const fill = { key: 'k', expected: undefined, bytes: BYTES, ttl: 1000, mayStill: () => true }
+    const fill = {
+      key: 'k',
+      expected: undefined,
+      bytes: BYTES,
+      ttl: 1000,
+      mayStill: () => true,
+      ...PLAIN,
+    }
     await expect(tier.fill({ ...fill, lease: undefined }, tier.budget())).rejects.toThrow()
     expect(tier.repairsPending).toBe(1)
   })

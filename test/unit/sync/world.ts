@@ -157,6 +157,7 @@ export class Process {
         },
         flush,
         woken: () => undefined,
+        refreshed: () => undefined,
         undo: async () => false,
       },
     })

@@ -15,6 +15,8 @@ describe('faultyRemote', () => {
       undefined,
     ])
     expect(await store.compareAndSet('k', bytes, Uint8Array.of(9), 1000)).toBe(true)
+    expect(await store.shorten?.('k', 500)).toBe(true)
+    expect((await store.get('k'))?.ttlLeft).toBeLessThanOrEqual(500)
     expect(await store.compareAndDelete('k', Uint8Array.of(9))).toBe(true)
     expect(await store.delete(['k'])).toBe(0)
     await store.ping()
@@ -111,6 +113,12 @@ describe('faultyRemote', () => {
     fault = 'after'
     await expect(leases.fill('k', 'a.1', write)).rejects.toThrow('its answer was lost')
     expect(inner.peek('k')?.bytes).toEqual(bytes)
+    fault = undefined
+    await leases.take('k', 'a.1', 1000)
+    fault = 'after'
+    const renewal = { expected: bytes, ttl: 2000 }
+    await expect(leases.touch?.('k', 'a.1', renewal)).rejects.toThrow('its answer was lost')
+    expect(inner.peek('k')?.ttlLeft).toBeGreaterThan(1000)
     fault = 'before'
     await expect(leases.release('l', 'a.1')).rejects.toThrow('before it took')
     fault = undefined
@@ -120,13 +128,34 @@ describe('faultyRemote', () => {
       'lease.take k',
       'lease.renew k',
       'lease.fill k',
+      'lease.take k',
+      'lease.touch k',
       'lease.release l',
       'lease.release l',
     ])
   })
 
-  it('has no leases where the wrapped store has none', () => {
+  it('lets the shortening of a life fail under its name', async () => {
+    const inner = memoryRemote()
+    const asked: string[] = []
+    const { shorten } = faultyRemote(inner, {
+      script: (operation, keys) => {
+        asked.push(`${operation} ${keys.join()}`)
+        return 'before'
+      },
+    })
+    inner.plant('k', bytes, 1000)
+    await expect(shorten?.('k', 500)).rejects.toThrow('before it took')
+    expect(inner.peek('k')?.ttlLeft).toBeGreaterThan(500)
+    expect(asked).toEqual(['shorten k'])
+  })
+
+  it('has nothing that the wrapped store has not', () => {
     const { leases: _, ...without } = memoryRemote()
-    expect(faultyRemote(without as RemoteStore).leases).toBeUndefined()
+    const store = faultyRemote(without as RemoteStore)
+    expect([store.leases, store.shorten]).toEqual([undefined, undefined])
+    const bare = { ...without, leases: { ...memoryRemote().leases } } as unknown as RemoteStore
+    expect(faultyRemote(bare).leases).toBeDefined()
+    expect(faultyRemote(bare).leases?.touch).toBeUndefined()
   })
 })

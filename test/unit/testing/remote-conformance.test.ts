@@ -16,6 +16,8 @@ async function brokenPromises(defect: Defect): Promise<string[]> {
     endlessLives: true,
     leases: true,
     announcements: true,
+    shortens: true,
+    touches: true,
     create: async () => {
       const clock = manualClock()
       const channels = new EventEmitter()
@@ -63,6 +65,7 @@ function leasesWith(
     renew: leases.renew.bind(leases),
     release: leases.release.bind(leases),
     fill: leases.fill.bind(leases),
+    touch: leases.touch.bind(leases),
     ...wrong,
     read: async (keys, token, life) => {
       const answers = await read(keys, token, life)
@@ -80,9 +83,9 @@ function leasesWith(
 }
 
 /** A store whose operation leaves the leases of its keys as they were. */
-function sparing<Name extends 'set' | 'delete' | 'compareAndDelete'>(
+function sparing<Name extends 'set' | 'delete' | 'compareAndDelete' | 'shorten'>(
   name: Name,
-  spared: (...args: Parameters<RemoteStore[Name]>) => boolean = () => true,
+  spared: (...args: Parameters<MemoryRemote[Name]>) => boolean = () => true,
 ): Defect {
   return (sound) => {
     let tokenOf: (key: string) => string = () => ''
@@ -90,7 +93,7 @@ function sparing<Name extends 'set' | 'delete' | 'compareAndDelete'>(
       tokenOf = lastToken
       return {}
     })
-    const operation = async (...args: Parameters<RemoteStore[Name]>) => {
+    const operation = async (...args: Parameters<MemoryRemote[Name]>) => {
       const keys = [args[0]].flat()
       const held = await Promise.all(
         keys.map((key) => sound.leases.renew(key, tokenOf(key), 60_000)),
@@ -702,6 +705,232 @@ const DEFECTS: readonly (readonly [string, string, Defect])[] = [
     }),
   ],
   [
+    'shortens lives to twice what was said',
+    'shorten lets a value live as long as it says, and not longer',
+    (sound) => ({ shorten: (key, left, how) => sound.shorten(key, 2 * left, how) }),
+  ],
+  [
+    'lengthens a life that ends sooner',
+    'shorten leaves a life alone that ends sooner',
+    (sound) => ({
+      shorten: async (key, left) => {
+        const held = sound.peek(key)
+        if (held !== undefined) sound.plant(key, held.bytes, left)
+        return held !== undefined
+      },
+    }),
+  ],
+  [
+    'shortens lives to what 32 bits hold',
+    'shorten knows lives beyond 2^31 ms, and one of 1 ms',
+    (sound) => ({ shorten: (key, left, how) => sound.shorten(key, left | 0, how) }),
+  ],
+  [
+    'takes each value of one byte for a placeholder',
+    'shorten leaves the bytes as they are, whichever they are',
+    (sound) => ({
+      shorten: async (key, left, how) => {
+        if (sound.peek(key)?.bytes.length === 1) await sound.delete([key])
+        return sound.shorten(key, left, how)
+      },
+    }),
+  ],
+  [
+    'keeps the placeholder',
+    'shorten deletes the byte that says that there is nothing, and resolves false',
+    (sound) => ({
+      shorten: async (key, left, how) => {
+        const held = sound.peek(key)
+        const isKept = await sound.shorten(key, left, how)
+        if (held !== undefined) sound.plant(key, held.bytes, Math.min(left, held.ttlLeft))
+        return isKept
+      },
+    }),
+  ],
+  [
+    'says that it has shortened whatever it was asked to',
+    'shorten resolves false where nothing is held, and leaves it at that',
+    (sound) => ({
+      shorten: async (key, left, how) => {
+        await sound.shorten(key, left, how)
+        return true
+      },
+    }),
+  ],
+  [
+    'keeps a key to the life that it was shortened to',
+    'a write over a value that was to end soon gives it a life of its own',
+    (sound) => {
+      const short = new Set<string>()
+      return {
+        shorten: (key, left, how) => {
+          short.add(key)
+          return sound.shorten(key, left, how)
+        },
+        set: (key, bytes, how) => {
+          const ttl = short.has(key) ? (sound.peek(key)?.ttlLeft ?? how.ttl) : how.ttl
+          return sound.set(key, bytes, { ...how, ttl })
+        },
+      }
+    },
+  ],
+  [
+    'shortens no life that has no end',
+    'shorten gives a life to a value without expiry',
+    (sound) => ({
+      shorten: async (key, left, how) =>
+        sound.peek(key)?.ttlLeft === Infinity || sound.shorten(key, left, how),
+    }),
+  ],
+  [
+    'leaves the lease where it shortens',
+    'a shorten voids the lease, whatever the key holds: its fill is lost',
+    sparing('shorten'),
+  ],
+  [
+    'announces what it has shortened only',
+    'a shorten announces whether or not there was something',
+    (sound, channels) => ({
+      shorten: async (key, left, how) => {
+        const isKept = await sound.shorten(key, left)
+        if (isKept && how?.announce !== undefined) {
+          channels.emit(how.announce.channel, how.announce.text)
+        }
+        return isKept
+      },
+    }),
+  ],
+  [
+    'keeps a lease that a value was touched under',
+    'a touch gives a value another life under its lease, once, and ends it',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: async (key, token, renewal) => {
+          const outcome = await sound.leases.touch(key, token, renewal)
+          if (outcome === 'took') await sound.leases.take(key, token, 60_000)
+          return outcome
+        },
+      })),
+    }),
+  ],
+  [
+    'shortens no life by a touch',
+    'a touch gives exactly the life it says, also a shorter one than before',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: (key, token, renewal) => {
+          const ttl = Math.max(renewal.ttl, sound.peek(key)?.ttlLeft ?? 0)
+          return sound.leases.touch(key, token, { ...renewal, ttl })
+        },
+      })),
+    }),
+  ],
+  [
+    'touches without comparing',
+    'a touch takes on exactly what is expected; one that is refused ends its lease too',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: (key, token, renewal) => {
+          const expected = sound.peek(key)?.bytes ?? renewal.expected
+          return sound.leases.touch(key, token, { ...renewal, expected })
+        },
+      })),
+    }),
+  ],
+  [
+    'compares what it touches but for its last byte',
+    'a touch compares any bytes, few and many',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: (key, token, renewal) => {
+          const held = sound.peek(key)?.bytes
+          const isClose = same(held?.subarray(0, -1), renewal.expected.subarray(0, -1))
+          const expected = isClose && held !== undefined ? held : renewal.expected
+          return sound.leases.touch(key, token, { ...renewal, expected })
+        },
+      })),
+    }),
+  ],
+  [
+    'brings back what it was to touch',
+    'a touch brings nothing back: neither what is absent, nor what has expired or was replaced',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: (key, token, renewal) =>
+          sound.peek(key) === undefined
+            ? sound.leases.fill(key, token, {
+                ...renewal,
+                expected: undefined,
+                bytes: renewal.expected,
+              })
+            : sound.leases.touch(key, token, renewal),
+      })),
+    }),
+  ],
+  [
+    'touches under a lease that has expired',
+    'a touch is lost once the lease is void, has expired or was renewed by another token',
+    (sound) => ({
+      leases: leasesWith(sound, (lastToken) => ({
+        touch: async (key, token, renewal) => {
+          if (lastToken(key) === token) await sound.leases.take(key, token, 1000)
+          return sound.leases.touch(key, token, renewal)
+        },
+      })),
+    }),
+  ],
+  [
+    'takes the bytes that a touch expects in a later turn',
+    'what a touch was called with may be changed at once',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: async (key, token, renewal) => {
+          await undefined
+          return sound.leases.touch(key, token, renewal)
+        },
+      })),
+    }),
+  ],
+  [
+    'touches no life that has no end',
+    'a touch gives a life to a value without expiry',
+    (sound) => ({
+      leases: leasesWith(sound, () => ({
+        touch: async (key, token, renewal) =>
+          sound.peek(key)?.ttlLeft === Infinity ? 'took' : sound.leases.touch(key, token, renewal),
+      })),
+    }),
+  ],
+  [
+    'announces touches that were refused',
+    'a touch announces if it takes',
+    (sound, channels) => ({
+      leases: leasesWith(sound, () => ({
+        touch: async (key, token, renewal) => {
+          const outcome = await sound.leases.touch(key, token, renewal)
+          const { announce } = renewal
+          if (outcome === 'refused' && announce !== undefined) {
+            channels.emit(announce.channel, announce.text)
+          }
+          return outcome
+        },
+      })),
+    }),
+  ],
+  [
+    'wakes with each touch',
+    'a touch wakes those who have found the lease held, whether it takes or is refused',
+    (sound, channels) => ({
+      leases: leasesWith(sound, () => ({
+        touch: async (key, token, { wake, ...renewal }) => {
+          const outcome = await sound.leases.touch(key, token, renewal)
+          if (outcome !== 'lost' && wake !== undefined) channels.emit(wake.channel, wake.text)
+          return outcome
+        },
+      })),
+    }),
+  ],
+  [
     'rejects a ping',
     'it has a name, and answers a ping',
     () => ({ ping: () => Promise.reject(new Error('no')) }),
@@ -736,7 +965,7 @@ const DEFECTS: readonly (readonly [string, string, Defect])[] = [
 ]
 
 describe('the conformance suite of RemoteStore', () => {
-  it('tells of leases and announcements that nobody said are to be checked', async () => {
+  it('tells of leases, announcements and lives changed that nobody said are to be checked', async () => {
     const checks = new Map<string, () => Promise<void>>()
     remoteStoreConformance({
       name: 'with more than was said',
@@ -750,6 +979,8 @@ describe('the conformance suite of RemoteStore', () => {
     })
     await expect(checks.get('it has none')?.()).rejects.toThrow('leases')
     await expect(checks.get('it makes none')?.()).rejects.toThrow('origin')
+    await expect(checks.get('it shortens none')?.()).rejects.toThrow('shorten')
+    await expect(checks.get('it renews none')?.()).rejects.toThrow('touch')
   })
 
   it('finds nothing wrong with a sound store', async () => {
