@@ -33,4 +33,8 @@ describe.each<Publishing>(['rides', 'after'])('P2 across processes, a message %s
   it('no random schedule of 3 to 7 operations in 3 processes leaves an old value', async () => {
     await randomSchedules(publishing, 50_000)
   }, 7_200_000)
+
+  it('nor a random one with stale values, refreshes, loads ahead and expire', async () => {
+    await randomSchedules(publishing, 50_000, true)
+  }, 7_200_000)
 })

@@ -32,4 +32,8 @@ describe.each<Publishing>(['rides', 'after'])('P2 across processes, a message %s
   it('no random schedule of 3 to 7 operations in 3 processes leaves an old value', async () => {
     await randomSchedules(publishing, 2500)
   }, 300_000)
+
+  it('nor one with stale values, refreshes, loads ahead and expire', async () => {
+    await randomSchedules(publishing, 1500, true)
+  }, 300_000)
 })

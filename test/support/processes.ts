@@ -20,6 +20,8 @@ import { Gates, runOne, type Scenario } from './explore.ts'
 const KEY = 'user:1'
 const CODEC = msgpack()
 const TTL = 3_600_000
+/** How long a value is kept after its freshness, where stale values are in play. */
+const RETAIN = TTL
 
 /** `rides`: the messages go out in the step of the change; `after`: they are published once it is acknowledged. */
 export type Publishing = 'rides' | 'after'
@@ -40,18 +42,35 @@ interface World {
   version: number
   readonly running: Set<Promise<void>>
   readonly faults: string[]
+  /** How long what somebody else writes lives: fresh for `TTL`. */
+  readonly foreignLife: number
 }
 
 type Operation = (world: World, node: Node, name: string) => Promise<void>
 
+/** Takes no stale value. */
+const STRICT = { staleWhileRevalidate: false, staleIfError: false } as const
+
+const loaderOf = (world: World, name: string) => async () => {
+  const seen = world.version
+  await world.gates.pass(`${name}:load`)
+  return { version: seen }
+}
+
 const once: Operation = async (world, node, name) => {
   const due = node.known
-  const load = async () => {
-    const seen = world.version
-    await world.gates.pass(`${name}:load`)
-    return { version: seen }
-  }
-  const answer = await node.cache.once(KEY, load).catch(unlessFailed)
+  const answer = await node.cache.once(KEY, loaderOf(world, name), STRICT).catch(unlessFailed)
+  if (answer !== undefined) judge(world, name, answer, due)
+}
+
+/** May be answered with a stale value; what its load stores is judged in the end. */
+const onceStale: Operation = async (world, node, name) => {
+  await node.cache.once(KEY, loaderOf(world, name)).catch(unlessFailed)
+}
+
+const refresh: Operation = async (world, node, name) => {
+  const due = node.known
+  const answer = await node.cache.refresh(KEY, loaderOf(world, name)).catch(unlessFailed)
   if (answer !== undefined) judge(world, name, answer, due)
 }
 
@@ -63,7 +82,7 @@ const onceFailing: Operation = async (world, node, name) => {
     await world.gates.pass(`${name}:fail`)
     throw FAILED
   }
-  const answer = await node.cache.once(KEY, load).catch(unlessFailed)
+  const answer = await node.cache.once(KEY, load, STRICT).catch(unlessFailed)
   if (answer !== undefined) judge(world, name, answer, due)
 }
 
@@ -84,6 +103,13 @@ const updateAndSet: Operation = async (world, node) => {
   const version = ++world.version
   world.bus.began(node.name, version)
   await node.cache.set(KEY, { version })
+  settled(world, node, version)
+}
+
+const updateAndExpire: Operation = async (world, node) => {
+  const version = ++world.version
+  world.bus.began(node.name, version)
+  await node.cache.expire(KEY)
   settled(world, node, version)
 }
 
@@ -134,17 +160,23 @@ const OPERATIONS = {
   updateAndDelete,
   updateAndSet,
   foreignSet: foreign((world, version) => {
-    world.remote.plant(KEY, CODEC.encode({ version }), TTL)
+    world.remote.plant(KEY, CODEC.encode({ version }), world.foreignLife)
   }),
   foreignDelete: foreign((world) => world.remote.plant(KEY, new Uint8Array(0), 0)),
   lose,
   evict,
+  onceStale,
+  refresh,
+  updateAndExpire,
 }
 type Name = keyof typeof OPERATIONS
 
 /** An operation, and the process that does it. */
 export type Step = readonly [Name, node: number]
-export const NAMES = Object.keys(OPERATIONS) as Name[]
+const ALL = Object.keys(OPERATIONS) as Name[]
+/** Those that need stale values to be kept. */
+const OF_STALE: ReadonlySet<Name> = new Set<Name>(['onceStale', 'refresh', 'updateAndExpire'])
+export const NAMES = ALL.filter((name) => !OF_STALE.has(name))
 /** What all schedules are run of. */
 export const CORE: readonly Name[] = [
   'once',
@@ -160,8 +192,8 @@ interface Queue {
   readonly waiting: { readonly text: string; readonly settled: number }[]
   /** Messages to come that will not. */
   losses: number
-  /** Nothing is known of what a later message would prove. */
-  hasLost: boolean
+  /** All there ever were; once there is one, nothing is known of what a later message would prove. */
+  lost: number
 }
 
 /** Messages wait, in one queue for each process. */
@@ -189,7 +221,7 @@ class GatedBus implements InvalidationBus {
   }
 
   open(listener: BusListener, { name }: { readonly name: string }): BusSession {
-    this.#queues.set(name, { listener, waiting: [], losses: 0, hasLost: false })
+    this.#queues.set(name, { listener, waiting: [], losses: 0, lost: 0 })
     listener.up()
     return {
       beat: () => Promise.resolve(),
@@ -231,8 +263,9 @@ class GatedBus implements InvalidationBus {
     const queue = this.#queues.get(node)
     if (queue === undefined) return
     // Nobody notices the loss of a message and of both its repeats.
-    if (queue.losses < 2) queue.losses++
-    queue.hasLost = true
+    if (queue.lost === 2) return
+    queue.losses++
+    queue.lost++
   }
 
   async #deliver(gate: string, node: string): Promise<void> {
@@ -245,7 +278,7 @@ class GatedBus implements InvalidationBus {
       return
     }
     queue.listener.message(message.text)
-    if (!queue.hasLost) this.onDelivery(node, message.settled)
+    if (queue.lost === 0) this.onDelivery(node, message.settled)
   }
 }
 
@@ -309,6 +342,8 @@ export async function acrossProcesses(
     readonly warm: boolean
     /** Whether answers of the remote come at a step of their own. */
     readonly replies: boolean
+    /** Stale values are kept, and each hit has its value loaded anew behind it. */
+    readonly stale?: boolean
   },
 ): Promise<Scenario> {
   const gates = new Gates()
@@ -332,6 +367,7 @@ export async function acrossProcesses(
       jitterRatio: 0,
       logger: false,
       clock,
+      ...(options.stale ? { staleWhileRevalidate: RETAIN, refreshAheadRatio: 1e-9 } : {}),
     })
     return { name, cache, known: 0 }
   })
@@ -349,8 +385,9 @@ export async function acrossProcesses(
     version: 1,
     running: new Set(),
     faults: [],
+    foreignLife: options.stale ? TTL + RETAIN : TTL,
   }
-  if (options.warm) remote.plant(KEY, CODEC.encode({ version: 1 }), TTL)
+  if (options.warm) remote.plant(KEY, CODEC.encode({ version: 1 }), world.foreignLife)
   const operations = steps.map(([operation, of], index) => {
     const node = nodes[of % nodes.length]
     if (node === undefined) throw new Error('there are processes')
@@ -380,6 +417,7 @@ const CHANGES: ReadonlySet<Name> = new Set([
   'updateAndSet',
   'foreignSet',
   'foreignDelete',
+  'updateAndExpire',
 ])
 
 async function check(world: World, steps: readonly Step[]): Promise<void> {
@@ -387,7 +425,7 @@ async function check(world: World, steps: readonly Step[]): Promise<void> {
   const names = steps.map(([name]) => name)
   const has = (...these: Name[]) => these.some((name) => names.includes(name))
   const { version } = world
-  const inRemote = versionIn(world.remote)
+  const inRemote = freshIn(world)
   // An event without a number that is lost is not missed: its ttl is the bound.
   if (has('lose') && has('foreignSet', 'foreignDelete')) return
   // Who stores may reach the remote in another order than the database: the last there is right.
@@ -404,9 +442,11 @@ async function check(world: World, steps: readonly Step[]): Promise<void> {
   }
 }
 
-function versionIn(remote: MemoryRemote): number | undefined {
+/** What the remote holds, if it is fresh. */
+function freshIn({ remote, foreignLife }: World): number | undefined {
   const held = remote.peek(KEY)
-  return held && (CODEC.decode(held.bytes) as { version: number }).version
+  if (held === undefined || held.ttlLeft <= foreignLife - TTL) return undefined
+  return (CODEC.decode(held.bytes) as { version: number }).version
 }
 
 /** Every list of so many operations, the first of them by the first process. */
@@ -430,15 +470,23 @@ export function mayClash(steps: readonly Step[]): boolean {
   )
 }
 
-/** So many lists of 3 to 7 operations in 3 processes, each under a schedule drawn by lot. */
-export async function randomSchedules(publishing: Publishing, runs: number): Promise<void> {
-  const step = fc.tuple(fc.constantFrom(...NAMES), fc.nat({ max: 2 }))
+/**
+ * So many lists of 3 to 7 operations in 3 processes, each under a schedule drawn by lot.
+ *
+ * @param stale With stale values, refreshes by hand, and loads ahead in play.
+ */
+export async function randomSchedules(
+  publishing: Publishing,
+  runs: number,
+  stale = false,
+): Promise<void> {
+  const step = fc.tuple(fc.constantFrom(...(stale ? ALL : NAMES)), fc.nat({ max: 2 }))
   const lists: fc.Arbitrary<Step[]> = fc.array(step, { minLength: 3, maxLength: 7 })
   const picks = fc.infiniteStream(fc.nat())
   const property = fc.asyncProperty(lists, fc.boolean(), picks, async (steps, warm, stream) => {
     const trace: string[] = []
     const pick = (of: number) => (stream.next().value ?? 0) % of
-    const options = { processes: 3, publishing, warm, replies: true }
+    const options = { processes: 3, publishing, warm, replies: true, stale }
     try {
       await runOne(await acrossProcesses(steps, options), trace, pick)
     } catch (cause) {
