@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** What each example prints: the examples say it in comments, and this holds them to it. */
 const PRINTS: Readonly<Record<string, string>> = {
   'embedded.mjs': 'Ada true null 2\n',
+  'freshness.mjs': '10 stale 10 20 1\n',
   'go-peers.mjs': 'Ada 0.10000000149011612 undefined\n',
   'go-strings.mjs':
     '<h1>Welcome</h1> 4 <h1>Welcome</h1>\na string, which Go keeps raw. Use codec text\n',

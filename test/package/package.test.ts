@@ -45,6 +45,7 @@ describe('the tarball', () => {
       'docs/clients.md',
       'docs/coherence.md',
       'docs/errors.md',
+      'docs/freshness.md',
       'docs/interop.md',
       'docs/outages.md',
       'docs/scale.md',
