@@ -1,4 +1,5 @@
 import { COMPARE_EVERY, SteadyWallClock } from './steady-wall-clock.ts'
+import { setQueuedTimer } from './timer-queue.ts'
 
 /**
  * Time, as the cache sees it. Everything that reads a clock or waits gets one of these handed in,
@@ -28,13 +29,12 @@ const startTimeout = setTimeout
 const stopTimeout = clearTimeout
 const startInterval = setInterval
 const stopInterval = clearInterval
-const nextTurn = setImmediate
 
 /** The longest delay of one Node.js timer; a longer one would fire at once. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 
-/** A timer so many milliseconds late was held up by something that held up all else as well. */
-const STALL = 20
+/** Longer ones are few, and need not be precise: they are timers of Node.js. */
+const QUEUED_AT_MOST = 60_000
 
 class SystemClock implements Clock {
   readonly #steady = new SteadyWallClock(wallClock, monotonicClock)
@@ -50,7 +50,7 @@ class SystemClock implements Clock {
   }
 
   setTimer(ms: number, callback: () => void): Timer {
-    return new SystemTimer(ms, callback)
+    return ms <= QUEUED_AT_MOST ? setQueuedTimer(ms, callback) : new SystemTimer(ms, callback)
   }
 
   observe(): void {
@@ -74,20 +74,12 @@ class SystemClock implements Clock {
 
 class SystemTimer implements Timer {
   #handle: ReturnType<typeof setTimeout> | undefined
-  #cancelled = false
 
   constructor(ms: number, callback: () => void) {
-    const dueAt = monotonicClock() + ms
-    this.#start(ms, () => {
-      // After a stall, timers fire before what has arrived meanwhile is read: an answer that came in
-      // time would be taken for one that did not come. One turn of the loop lets it in.
-      if (monotonicClock() - dueAt < STALL) callback()
-      else nextTurn(() => this.#cancelled || callback())
-    })
+    this.#start(ms, callback)
   }
 
   cancel(): void {
-    this.#cancelled = true
     stopTimeout(this.#handle)
   }
 

@@ -21,7 +21,7 @@ interface LoadRun {
 }
 
 /** What a loader brought, and what it said about it. */
-interface Brought {
+export interface Brought {
   readonly value: unknown
   /** Milliseconds; `undefined`: it said nothing. */
   readonly ttl: number | undefined

@@ -72,18 +72,16 @@ export class Sender {
    * @param apart Called with what the server has said, and with what is called before each command
    * but the first: it throws `NotSentError` if the operation has been withdrawn.
    */
-  async runTogether(
+  runTogether(
     call: ScriptCall,
     apart: (refusal: unknown, mayGoOn: () => void) => Promise<unknown>,
   ): Promise<unknown> {
     const mayGoOn = this.#untilWithdrawn()
-    try {
-      return await this.run(call)
-    } catch (refusal) {
+    return this.run(call).then(undefined, (refusal: unknown) => {
       if (!isOnItsWay(refusal)) throw refusal
       mayGoOn()
       return apart(refusal, mayGoOn)
-    }
+    })
   }
 
   /** The returned function throws `NotSentError` once everything has been withdrawn. */

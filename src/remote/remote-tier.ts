@@ -190,8 +190,8 @@ export class RemoteTier {
         operation: 'fill',
         key,
         budget,
-        send: async (options) => {
-          if (!fill.mayStill()) return 'fenced'
+        send: (options) => {
+          if (!fill.mayStill()) return FENCED
           filling = this.#announcer?.filling(key, bytes, lease !== undefined)
           return lease === undefined
             ? this.#fillBare(fill, options)
@@ -328,22 +328,24 @@ export class RemoteTier {
     return took ? 'took' : 'refused'
   }
 
-  async #fillUnder(lease: Lease, fill: Fill, options: RemoteChangeOptions): Promise<LeaseFill> {
-    if (lease.isOver) return 'lost'
+  #fillUnder(lease: Lease, fill: Fill, options: RemoteChangeOptions): Promise<LeaseFill> {
+    if (lease.isOver) return LOST
     const { key, expected, bytes, ttl, unchanged } = fill
     const { signal, announce } = options
     const wake = this.#announcer?.wake(key)
     // biome-ignore lint/style/noNonNullAssertion: a lease is granted by nobody else
     const leases = this.#store.leases!
-    const outcome =
+    const filling =
       unchanged && leases.touch !== undefined && expected !== undefined
-        ? await leases.touch(key, lease.token, { expected, ttl, wake, signal })
-        : await leases.fill(key, lease.token, { expected, bytes, ttl, wake, signal, announce })
-    // Given back meanwhile, because nobody waited for this any more.
-    const given = lease.isOver
-    lease.end()
-    if (outcome === 'lost' && !given) this.#counters.leasesLost++
-    return outcome
+        ? leases.touch(key, lease.token, { expected, ttl, wake, signal })
+        : leases.fill(key, lease.token, { expected, bytes, ttl, wake, signal, announce })
+    return filling.then((outcome) => {
+      // Given back meanwhile, because nobody waited for this any more.
+      const given = lease.isOver
+      lease.end()
+      if (outcome === 'lost' && !given) this.#counters.leasesLost++
+      return outcome
+    })
   }
 
   /** Writes one key. Remembers it if the remote did not take what changes it, and for a while if it did. */
@@ -444,6 +446,9 @@ export class RemoteTier {
     return false
   }
 }
+
+const FENCED: Promise<'fenced'> = Promise.resolve('fenced')
+const LOST: Promise<'lost'> = Promise.resolve('lost')
 
 function asList(read: RemoteRead | undefined): readonly (RemoteRead | undefined)[] {
   return [read]

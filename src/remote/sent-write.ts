@@ -12,19 +12,18 @@ export class SentWrite implements FailedWrite {
   }
 
   /** @param verdict Of its rejection: what is certain. */
-  async follow<T>(
-    write: Promise<T>,
-    judge: (error: unknown) => RemoteVerdict | undefined,
-  ): Promise<T> {
+  follow<T>(write: Promise<T>, judge: (error: unknown) => RemoteVerdict | undefined): Promise<T> {
     this.#state = 'under way'
-    try {
-      const result = await write
-      this.#state = 'over'
-      return result
-    } catch (error) {
-      this.#state = judge(error) === undefined ? 'unknown' : 'over'
-      throw error
-    }
+    return write.then(
+      (result) => {
+        this.#state = 'over'
+        return result
+      },
+      (error: unknown) => {
+        this.#state = judge(error) === undefined ? 'unknown' : 'over'
+        throw error
+      },
+    )
   }
 
   get lane(): RemoteConnection | undefined {

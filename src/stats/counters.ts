@@ -4,9 +4,9 @@
  * a load count as `coalesced` only.
  */
 export interface Counters {
-  /** A value or a placeholder came from a tier. */
+  /** A fresh value or a placeholder came from a tier. */
   hit: number
-  /** No tier had one, and each that was asked said so. */
+  /** No tier had a fresh one, and each that was asked said so. */
   miss: number
   localHit: number
   localMiss: number
