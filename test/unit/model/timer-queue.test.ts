@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { systemClock, type Timer } from '../../../src/model/clock.ts'
 
 /** Resolves when a timer of so many milliseconds has fired, with how long that took. */
-function after(ms: number): Promise<number> {
+function passed(ms: number): Promise<number> {
   const from = performance.now()
   return new Promise((resolve) => {
     systemClock.setTimer(ms, () => resolve(performance.now() - from))
@@ -28,8 +28,8 @@ describe('timers of one duration', () => {
       )
     }
     const first = set(1)
-    await after(10)
-    const took = await Promise.all([first, set(2), set(3), after(60)])
+    await passed(10)
+    const took = await Promise.all([first, set(2), set(3), passed(60)])
     expect(fired).toEqual([1, 2, 3])
     for (const ms of took) expect(ms).toBeGreaterThanOrEqual(29.9)
   })
@@ -40,11 +40,11 @@ describe('timers of one duration', () => {
     for (let i = 0; i < 6; i++) timers.push(systemClock.setTimer(25, () => fired.push(i)))
     for (const i of [0, 3, 5]) timers[i]?.cancel()
     timers[3]?.cancel()
-    await after(25)
-    await after(5)
+    await passed(25)
+    await passed(5)
     expect(fired).toEqual([1, 2, 4])
     for (const timer of timers) timer.cancel()
-    await after(25)
+    await passed(25)
     expect(fired).toEqual([1, 2, 4])
   })
 
@@ -57,8 +57,8 @@ describe('timers of one duration', () => {
     })
     second = systemClock.setTimer(20, () => fired.push('second'))
     systemClock.setTimer(20, () => fired.push('third'))
-    await after(20)
-    await after(5)
+    await passed(20)
+    await passed(5)
     expect(fired).toEqual(['first', 'third'])
   })
 
