@@ -1,4 +1,4 @@
-import type { Cache, OnceResult } from '../../src/face.ts'
+import type { Cache, OnceMeta, OnceResult } from '../../src/face.ts'
 import {
   createCache,
   type Duration,
@@ -153,3 +153,36 @@ export function whatAnswersSay(found: Lookup<User>): number {
 }
 
 export const result: OnceResult<User | undefined> = null
+
+export async function freshnessHasItsTypes(): Promise<void> {
+  const cache = createCache({
+    local,
+    ttl: '1h',
+    staleWhileRevalidate: '1m',
+    staleIfError: 600_000,
+    refreshAheadRatio: 0.8,
+    softTimeout: 200,
+    hardTimeout: '2s',
+    refresh: { interval: '5m', stopAfterLastAccess: '1h', concurrency: 8, maxTasks: 100 },
+  })
+  const meta = await cache.once('k', findUser, { meta: true })
+  exactly<OnceMeta<User>>()(meta, true)
+  exactly<User | null>()((await cache.once('k', seekUser, { meta: true })).value, true)
+  exactly<User>()(await cache.once('k', findUser, { refresh: true, softTimeout: false }), true)
+  exactly<User>()(await cache.refresh('k', findUser), true)
+  exactly<unknown>()(await cache.refresh('k'), true)
+  exactly<boolean>()(await cache.expire('k'), true)
+  const conditional = await cache.once('k', async ({ stale, reason, setTtl, notModified }) => {
+    exactly<unknown>()(stale, true)
+    exactly<'miss' | 'refresh' | 'revalidate'>()(reason, true)
+    setTtl('5m')
+    return stale === undefined ? findUser() : notModified()
+  })
+  exactly<User>()(conditional, true)
+  // @ts-expect-error: no refresh without an interval.
+  createCache({ local, refresh: { concurrency: 2 } })
+  // @ts-expect-error: no duration.
+  createCache({ local, staleIfError: '10 minutes' })
+  // @ts-expect-error: whoever asks by hand wants nothing stale.
+  await cache.refresh('k', findUser, { staleIfError: '1m' })
+}
