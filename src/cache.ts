@@ -210,18 +210,16 @@ class TieredCache implements Cache<null> {
     if (entry !== undefined) {
       if (entry.aheadAt !== Infinity) this.#hitLate(key, entry, loader, call)
       const { kept, freshUntil } = entry
-      return { kept, cause: undefined, from: 'fresh', tier: 'local', until: freshUntil }
+      const until = freshUntil
+      return { kept, cause: undefined, from: 'fresh', stored: 'stored', tier: 'local', until }
     }
-    return this.#answered(() => this.#read.load(key, loader, call))
-  }
-
-  /** A load that has ended without a result, for want of callers, is asked for once more. */
-  async #answered(load: () => Promise<Loaded>): Promise<Loaded> {
-    for (;;) {
-      const loaded = await load()
-      if (loaded.from !== 'none') return loaded
-      this.#checkOpen()
+    const from = this.#clock.monotonic()
+    let loaded = await this.#read.load(key, loader, call)
+    // A load that has ended without a result, for want of callers, is asked for once more.
+    for (const asked = { at: from, coalesced: true }; loaded.from === 'none'; ) {
+      loaded = await this.#read.load(key, loader, call, asked)
     }
+    return loaded
   }
 
   #hitLate(key: string, { aheadAt }: LocalEntry, loader: AnyLoader, call: OnceCall): void {
@@ -273,6 +271,7 @@ class TieredCache implements Cache<null> {
         'Store null to say that there is no such record, or call delete(key).',
       )
     }
+    this.#read.changed(key)
     const tiers = { local: this.#local !== undefined, remote: this.#stack.remote !== undefined }
     return this.#write.set(key, value, resolveSet(options, tiers, this.#codecs))
   }
@@ -280,11 +279,13 @@ class TieredCache implements Cache<null> {
   async delete(key: string): Promise<boolean> {
     this.#check(key)
     this.#refreshing?.drop(key)
+    this.#read.changed(key)
     return this.#write.delete(key)
   }
 
   async expire(key: string): Promise<boolean> {
     this.#check(key)
+    this.#read.changed(key)
     return this.#write.expire(key)
   }
 
@@ -296,8 +297,14 @@ class TieredCache implements Cache<null> {
     this.#check(key)
     const { call, work } = this.#reloading(key, loader, options)
     call.signal?.throwIfAborted()
-    const { kept } = await this.#answered(() => this.#read.reload(key, work, call))
-    return this.#stack.forms.give(kept) as OnceResult<T> | null
+    const asked = { at: this.#clock.monotonic(), coalesced: false }
+    let loaded: Loaded
+    do {
+      this.#checkOpen()
+      loaded = await this.#read.reload(key, work, call, asked)
+      // It may have joined a load that found a value, or that ended without a result.
+    } while (loaded.from !== 'loader')
+    return this.#stack.forms.give(loaded.kept) as OnceResult<T> | null
   }
 
   cancelRefresh(key: string): boolean {
@@ -322,10 +329,9 @@ class TieredCache implements Cache<null> {
         'Pass one: refresh(key, () => load()).',
       )
     }
-    return {
-      call: options === undefined ? { ...known.call, ...call, ttl: known.call.ttl } : call,
-      work: known.loader,
-    }
+    // What the call says itself comes before what is known of the key.
+    const said = Object.entries(call).filter(([, value]) => value !== undefined && value !== false)
+    return { call: { ...known.call, ...Object.fromEntries(said) }, work: known.loader }
   }
 
   deleteLocal(key: string): boolean {
@@ -413,7 +419,10 @@ class TieredCache implements Cache<null> {
       counters: this.#counters,
       warn,
       effects: {
-        changed: (key, foreign) => this.#apply.changed(key, foreign),
+        changed: (key, foreign) => {
+          this.#read.changed(key)
+          this.#apply.changed(key, foreign)
+        },
         dropped: (keys) => this.#apply.dropped(keys),
         flush: () => this.#apply.flush(),
         refreshed: (keys) => {

@@ -131,7 +131,8 @@ export interface Cache<Absent extends null = never> {
   expire(key: string): Promise<boolean>
   /**
    * Loads a key now, whatever the tiers hold, and replaces that; joins a load of this process that is
-   * under way. Resolves what was loaded. A failure leaves what is there.
+   * under way. Resolves what was loaded, also if the remote did not take it: then the others have what
+   * is there until it is loaded anew. A failure leaves what is there.
    *
    * @param loader Default: that of the last `once` with `refresh: true`, while the key is refreshed.
    * @throws TypeError (`code: 'CACHE_OPTION'`) if there is no loader.

@@ -50,6 +50,11 @@ export class LocalTier {
     return entry && freshness(entry, this.#clock.now()) !== 'expired' ? entry : undefined
   }
 
+  /** Drops an entry that is not fresh. */
+  dropStale(key: string): void {
+    if (this.kept(key) !== undefined && this.peek(key) === undefined) this.#store.delete(key)
+  }
+
   /** What one caller of a hit gets; `null` where the record is known not to exist. */
   answer(entry: LocalEntry): Promise<unknown> {
     if (entry.answer !== undefined) return entry.answer

@@ -60,7 +60,7 @@ export class LoadFlight {
    */
   doubt: Promise<void> | undefined
   /** What became of it, where nobody asks for its result. */
-  outcome: 'refreshed' | 'elsewhere' | 'failed' | 'gone' = 'elsewhere'
+  outcome: 'refreshed' | 'elsewhere' | 'failed' | 'gone' | 'unreachable' = 'elsewhere'
   /** The value that answered it is late in its life. */
   foundLate = false
   /** Called when its last caller has left. */
@@ -127,6 +127,11 @@ export class LoadFlight {
   holds(held: Held): void {
     this.#held = held
     this.#lookAll()
+  }
+
+  /** The tiers hold nothing, or nothing of what they held. */
+  holdsNothing(): void {
+    this.#held = undefined
   }
 
   /** It has failed, or will not be tried, or the remote is gone: whoever takes stale values then has one. */
@@ -211,7 +216,7 @@ export class LoadFlight {
         if (answered) return
         end()
         reject(signal?.reason)
-        if (--this.#callers === 0) abandon(signal?.reason)
+        if (--this.#callers === 0 && !this.inBackground) abandon(signal?.reason)
       }
       this.#looks.add(look)
       if (softTimeout) {
@@ -252,7 +257,7 @@ export class LoadFlight {
     const held = this.#held
     if (held === undefined) return undefined
     // What was dropped from local may have been changed by somebody of whom nothing more is known.
-    const holds = stands.failing ? this.ticket.mayStore() : this.ticket.mayStoreLocally()
+    const holds = this.ticket.mayStoreLocally()
     const now = this.#parts.clock.now()
     if (!holds || !permits(takes, held, stands, now)) return undefined
     return fromTier(held, now < held.freshUntil)

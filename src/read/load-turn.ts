@@ -186,7 +186,7 @@ export class LoadTurns {
   async #look(arrival: Arrival, budget: Budget): Promise<Turn | LeaseHeld> {
     const { key, flight } = arrival
     for (let restarts = 0; ; restarts++) {
-      if (flight.inBackground && !flight.ticket.mayStore()) return { kind: 'gone' }
+      if (!flight.isWaitedFor && !flight.ticket.mayStore()) return { kind: 'gone' }
       const other = this.#renew(key, flight)
       if (other !== undefined) return { kind: 'join', other }
       const turn = await this.#ask(arrival, budget)
@@ -219,15 +219,17 @@ export class LoadTurns {
     flights.withdrawRead(key, read)
     switch (answer.kind) {
       case 'granted':
-        if (flight.inBackground) {
+        flight.holdsNothing()
+        if (flight.purpose === 'refresh') {
           answer.lease.release()
           return { kind: 'gone' }
         }
         return { kind: 'load', lease: answer.lease, replaced: undefined }
       case 'value':
-        if (isEnough(flight, answer, stack, arrival.ttl)) return answer
+        if (isEnough(flight, key, answer, stack, arrival.ttl)) return answer
         return this.#replaceValue(arrival, answer, budget)
       case 'corrupt':
+        flight.holdsNothing()
         if (this.#parts.contested(key)) return { kind: 'contested' }
         return this.#takeOver(arrival, { bytes: answer.bytes, corrupt: true }, budget)
       default:
@@ -264,12 +266,13 @@ export class LoadTurns {
 /** Whether a value of the remote is what the load is for. */
 export function isEnough(
   { purpose }: LoadFlight,
+  key: string,
   answer: Extract<RemoteAnswer, { kind: 'value' }>,
   stack: TierStack,
   ttl: number | undefined,
 ): boolean {
   if (purpose === 'answer') return answer.freshLeft > 0
-  return purpose === 'ahead' && answer.freshLeft > 0 && !stack.isLate(answer, ttl)
+  return purpose === 'ahead' && answer.freshLeft > 0 && !stack.isLate(key, answer, ttl)
 }
 
 export function heldFrom(answer: Extract<RemoteAnswer, { kind: 'value' }>): Held {
@@ -289,9 +292,10 @@ export function shouldWait(
   key: string,
   { pace, clock }: { readonly pace: Pace; readonly clock: Clock },
 ): boolean {
-  if (flight.purpose === 'refresh' || !pace.pauses(key, clock.monotonic())) return false
-  flight.fails()
-  return !flight.isWaitedFor
+  if (flight.purpose === 'refresh') return false
+  const reason = pace.pause(key, clock.monotonic())
+  if (reason === 'failed') flight.fails()
+  return reason !== undefined && !flight.isWaitedFor
 }
 
 /** Milliseconds: twice as long each time, by up to a half less, so that those who wait spread. */

@@ -20,15 +20,6 @@ interface LoadRun {
   readonly background: boolean
 }
 
-/** What a loader brought, and what it said about it. */
-export interface Brought {
-  readonly value: unknown
-  /** Milliseconds; `undefined`: it said nothing. */
-  readonly ttl: number | undefined
-  /** It is not to be stored. */
-  readonly skips: boolean
-}
-
 /**
  * One run of a loader. It settles with the loader, at its deadline, or when it is abandoned,
  * whichever is first; what the loader does after that is dropped.
@@ -41,6 +32,7 @@ export class Load {
   #settled = false
   #abort: { readonly reason: unknown } | undefined
   #reject: ((reason: unknown) => void) | undefined
+  #context: LoaderRun | undefined
 
   /** @param onAbandon Called first when it is abandoned, before anything hears of it. */
   constructor(key: string, onAbandon: () => void = () => undefined) {
@@ -53,7 +45,17 @@ export class Load {
     return this.#abort !== undefined
   }
 
-  run(loader: AnyLoader, run: LoadRun): Promise<Brought> {
+  /** The life that the loader has chosen, in milliseconds; `undefined`: none. */
+  get ttl(): number | undefined {
+    return this.#context?.ttl
+  }
+
+  /** The loader wants its result stored nowhere. */
+  get skips(): boolean {
+    return this.#context?.skips === true
+  }
+
+  run(loader: AnyLoader, run: LoadRun): Promise<unknown> {
     const { timeout, clock, background } = run
     return new Promise((resolve, reject) => {
       if (this.#abort !== undefined) {
@@ -72,12 +74,13 @@ export class Load {
         stale,
         signal: () => this.#signal(),
       })
+      this.#context = context
       const result = background ? outside(resultOf, loader, context) : resultOf(loader, context)
       // Not `finally`, which takes three promises more.
       result.then(
         (value) => {
           this.#end()
-          resolve({ value, ttl: context.ttl, skips: context.skips })
+          resolve(value)
         },
         (error: unknown) => {
           this.#end()

@@ -45,8 +45,11 @@ export class LoadedValues {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #conflicts = new CodecConflicts()
+  readonly #fence: (key: string) => void
 
-  constructor(stack: TierStack, clock: Clock, counters: Counters) {
+  /** @param fence Keeps what is on its way to local from getting there. */
+  constructor(stack: TierStack, clock: Clock, counters: Counters, fence: (key: string) => void) {
+    this.#fence = fence
     this.#stack = stack
     this.#clock = clock
     this.#counters = counters
@@ -54,14 +57,14 @@ export class LoadedValues {
 
   /** Stores nothing. */
   handOver(landing: Landing): Loaded {
-    return fromLoader(this.#form(landing).formed.kept, landing.cause)
+    return fromLoader(this.#form(landing).formed.kept, landing.cause, 'not stored')
   }
 
   /** Stores in local alone: there is no remote, or it was not to be asked. */
   keepLocally(landing: Landing): Loaded {
     const { formed, lives } = this.#form(landing)
     if (lives !== undefined) this.#keep(landing, formed, lives)
-    return fromLoader(formed.kept, landing.cause)
+    return fromLoader(formed.kept, landing.cause, lives === undefined ? 'skipped' : 'stored')
   }
 
   /** The same for a moment: another writer keeps overwriting what is stored in the remote. */
@@ -69,7 +72,7 @@ export class LoadedValues {
     const { formed, lives } = this.#form(landing)
     this.#counters.codecConflicts++
     if (lives !== undefined) this.#keep(landing, formed, lives, CONTESTED_LIFE)
-    return fromLoader(formed.kept, landing.cause)
+    return fromLoader(formed.kept, landing.cause, lives === undefined ? 'skipped' : 'stored')
   }
 
   /** The same while the remote cannot be asked. */
@@ -79,7 +82,7 @@ export class LoadedValues {
       const { key, ticket } = landing
       this.#count(this.#stack.keepUnconfirmed(key, formed.kept, lives, ticket))
     }
-    return fromLoader(formed.kept, landing.cause)
+    return fromLoader(formed.kept, landing.cause, lives === undefined ? 'skipped' : 'stored')
   }
 
   /** Whether the bytes of the key that cannot be read will be back if they are replaced. */
@@ -101,19 +104,20 @@ export class LoadedValues {
     budget: Budget,
   ): Promise<Loaded> {
     const { formed, lives } = this.#form(landing)
-    const loaded = fromLoader(formed.kept, landing.cause)
-    if (lives === undefined) return loaded
+    if (lives === undefined) return fromLoader(formed.kept, landing.cause, 'skipped')
     const { key, ticket, event } = landing
     const expected = replaced?.bytes
     // Whose bytes are not those of the remote now has to send them.
     const unchanged = landing.unchanged !== undefined && formed.bytes === expected
-    const fill = { key, expected, formed, lives, lease, ticket, event, unchanged }
+    const fence = () => this.#fence(key)
+    const fill = { key, expected, formed, lives, lease, ticket, event, unchanged, fence }
     const filled = await this.#stack.fill(remote, fill, budget)
     this.#count(filled.outcome)
     if (filled.outcome === 'took' && replaced?.corrupt) {
       this.#conflicts.replaced(key, filled.expiresAt)
     }
-    return loaded
+    const stored = filled.outcome === 'took' ? 'stored' : 'not stored'
+    return fromLoader(formed.kept, landing.cause, stored)
   }
 
   /** Gives the value its one shape; without `lives` it may not be stored. */

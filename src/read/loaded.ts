@@ -12,6 +12,8 @@ export interface Loaded {
    * without a result, since nobody waited for it any more; who has joined since asks again.
    */
   readonly from: 'fresh' | 'stale' | 'loader' | 'none'
+  /** Of a loader's: whether a tier has it now, or the loader did not want that. */
+  readonly stored: 'stored' | 'skipped' | 'not stored'
   /** Of a tier's. */
   readonly tier: Tier | undefined
   /** When its freshness ends there, or, of a stale one, its life; epoch milliseconds. */
@@ -22,16 +24,18 @@ export const NONE: Loaded = {
   kept: undefined,
   cause: undefined,
   from: 'none',
+  stored: 'not stored',
   tier: undefined,
   until: 0,
 }
 
-export function fromLoader(kept: unknown, cause: unknown): Loaded {
-  return { kept, cause, from: 'loader', tier: undefined, until: 0 }
+export function fromLoader(kept: unknown, cause: unknown, stored: Loaded['stored']): Loaded {
+  return { kept, cause, from: 'loader', stored, tier: undefined, until: 0 }
 }
 
 /** @param fresh Whether it was when the tier was asked. */
 export function fromTier({ kept, tier, freshUntil, keptUntil }: Held, fresh: boolean): Loaded {
   const from = fresh ? 'fresh' : 'stale'
-  return { kept, cause: undefined, from, tier, until: fresh ? freshUntil : keptUntil }
+  const until = fresh ? freshUntil : keptUntil
+  return { kept, cause: undefined, from, stored: 'stored', tier, until }
 }

@@ -10,8 +10,12 @@ const ELSEWHERE_PAUSE = 250
 /** Keys remembered; the oldest is forgotten first, and loaded once too often. */
 const MOST = 10_000
 
+/** Why a key is not loaded for the moment. */
+type Reason = 'failed' | 'elsewhere'
+
 interface Pause {
   readonly until: number
+  readonly reason: Reason
   readonly failures: number
 }
 
@@ -20,23 +24,25 @@ export class Pace {
   readonly #pauses = new Map<string, Pause>()
 
   /** @param now On the monotonic clock, here and below. */
-  pauses(key: string, now: number): boolean {
+  pause(key: string, now: number): Reason | undefined {
     const pause = this.#pauses.get(key)
-    return pause !== undefined && now < pause.until
+    return pause !== undefined && now < pause.until ? pause.reason : undefined
   }
 
   failed(key: string, now: number): void {
     const failures = (this.#pauses.get(key)?.failures ?? 0) + 1
     const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures - 1, 10))
-    this.#put(key, { until: now + pause, failures })
+    this.#put(key, { until: now + pause, reason: 'failed', failures })
   }
 
   elsewhere(key: string, now: number): void {
+    if (this.pause(key, now) === 'failed') return
     const failures = this.#pauses.get(key)?.failures ?? 0
-    this.#put(key, { until: now + ELSEWHERE_PAUSE, failures })
+    this.#put(key, { until: now + ELSEWHERE_PAUSE, reason: 'elsewhere', failures })
   }
 
-  succeeded(key: string): void {
+  /** It was loaded, or changed: what was known of it is over. */
+  forget(key: string): void {
     this.#pauses.delete(key)
   }
 

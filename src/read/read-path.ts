@@ -3,7 +3,7 @@ import type { Waiters } from '../flight/waiters.ts'
 import type { LocalEntry } from '../local/local-store.ts'
 import type { Clock } from '../model/clock.ts'
 import { NOT_FOUND } from '../model/entry.ts'
-import { CacheLoadTimeoutError } from '../model/errors.ts'
+import { CacheClosedError, CacheLoadTimeoutError } from '../model/errors.ts'
 import type { Lookup } from '../model/outcome.ts'
 import type { Policy } from '../model/policy.ts'
 import type { Budget } from '../remote/budget.ts'
@@ -15,7 +15,7 @@ import type { AnyLoader, GetCall, LoadReason, OnceCall } from './call.ts'
 import { type Held, isValue, type Permission, TAKES_NOTHING } from './held.ts'
 import type { CacheFlights, JoinableRead } from './joinable.ts'
 import { unlessAborted } from './leaving.ts'
-import { type Brought, Load } from './load.ts'
+import { Load } from './load.ts'
 import { type Caller, LoadFlight, type Purpose } from './load-flight.ts'
 import { heldFrom, isEnough, LoadTurns, shouldWait } from './load-turn.ts'
 import { fromTier, type Loaded, NONE } from './loaded.ts'
@@ -37,14 +37,19 @@ interface ReadParts {
   readonly isNotFound: (error: unknown) => boolean
 }
 
+/** When a caller asked first, and whether it has been counted as one who joined. */
+export interface Asked {
+  /** On the monotonic clock. */
+  readonly at: number
+  coalesced: boolean
+}
+
 /** A load, and the one who leads it. */
 interface Lead {
   readonly key: string
   readonly loader: AnyLoader
   readonly call: OnceCall
   readonly flight: LoadFlight
-  /** What local holds, fresh or not, if the call may use it. */
-  readonly local: LocalEntry | undefined
 }
 
 /**
@@ -75,7 +80,9 @@ export class ReadPath {
     this.#clock = parts.clock
     this.#counters = parts.counters
     this.#isNotFound = parts.isNotFound
-    this.#values = new LoadedValues(parts.stack, parts.clock, parts.counters)
+    this.#values = new LoadedValues(parts.stack, parts.clock, parts.counters, (key) =>
+      parts.flights.fence(key),
+    )
     this.#turns = new LoadTurns({
       ...parts,
       maxWait: parts.policy.leaseMaxWait,
@@ -100,30 +107,42 @@ export class ReadPath {
    * Joins or leads the load of a key that local did not answer. What it resolves to may be `NONE`: then it
    * is to be asked again.
    */
-  load(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
+  load(key: string, loader: AnyLoader, call: OnceCall, asked?: Asked): Promise<Loaded> {
     const joinable = this.#flights.load(key)
     if (joinable?.doubt !== undefined) {
-      return unlessAborted(joinable.doubt, call.signal).then(() => this.load(key, loader, call))
+      const since = asked ?? this.#asked()
+      return this.#settled(key, joinable.doubt, call, since).then(() =>
+        this.load(key, loader, call, since),
+      )
     }
     if (joinable !== undefined && !joinable.isOvertaken) {
-      this.#counters.coalesced++
-      return this.#join(joinable, call)
+      if (asked?.coalesced !== true) this.#counters.coalesced++
+      if (asked !== undefined) asked.coalesced = true
+      return this.#join(joinable, call, asked)
     }
     const lead = this.#lead(key, loader, call, 'answer')
-    const answer = this.#join(lead.flight, call)
+    const answer = this.#join(lead.flight, call, asked)
     this.#takeOff(lead)
     return answer
   }
 
-  /** Loads whatever the tiers hold, and replaces that; joins a load that is under way. */
-  reload(key: string, loader: AnyLoader, call: OnceCall): Promise<Loaded> {
+  /**
+   * Loads whatever the tiers hold, and replaces that; joins a load that is under way. What it resolves to
+   * may be no loader's: then it is to be asked again.
+   */
+  reload(key: string, loader: AnyLoader, call: OnceCall, asked: Asked): Promise<Loaded> {
     const joinable = this.#flights.load(key)
     if (joinable?.doubt !== undefined) {
-      return unlessAborted(joinable.doubt, call.signal).then(() => this.reload(key, loader, call))
+      return this.#settled(key, joinable.doubt, call, asked).then(() =>
+        this.reload(key, loader, call, asked),
+      )
     }
-    if (joinable !== undefined) this.#counters.coalesced++
-    const caller = { ...this.#callerOf(call), takes: TAKES_NOTHING }
-    if (joinable !== undefined) return joinable.join(caller)
+    const caller = this.#callerOf(call, asked, TAKES_NOTHING)
+    if (joinable !== undefined) {
+      if (!asked.coalesced) this.#counters.coalesced++
+      asked.coalesced = true
+      return joinable.join(caller)
+    }
     const lead = this.#lead(key, loader, call, 'by hand')
     const answer = lead.flight.join(caller)
     this.#takeOff(lead)
@@ -133,7 +152,7 @@ export class ReadPath {
   /** A hit on an entry that is late in its life: one load behind it. */
   ahead(key: string, loader: AnyLoader, call: OnceCall): void {
     if (this.#closed || this.#flights.load(key) !== undefined) return
-    if (this.#pace.pauses(key, this.#clock.monotonic())) return
+    if (this.#pace.pause(key, this.#clock.monotonic()) !== undefined) return
     this.#takeOff(this.#lead(key, loader, call, 'ahead'))
   }
 
@@ -157,6 +176,16 @@ export class ReadPath {
     ticket.close()
   }
 
+  /** A caller asks now. */
+  #asked(): Asked {
+    return { at: this.#clock.monotonic(), coalesced: false }
+  }
+
+  /** What was known of the loads of a key is over: it has been changed. */
+  changed(key: string): void {
+    this.#pace.forget(key)
+  }
+
   /** No load begins in the background from now on. */
   close(): void {
     this.#closed = true
@@ -167,10 +196,10 @@ export class ReadPath {
     const entry = call.skipLocal ? undefined : this.localHit(key)
     if (entry !== undefined) return this.#found(this.#heldLocally(entry), true)
     this.#missedLocally(call)
-    const local = this.#keptLocally(key, call)
     const remote = this.#remoteOf(call)
     if (remote === undefined) {
       this.#counters.miss++
+      const local = this.#keptLocally(key, call)
       return local === undefined ? { status: 'miss' } : this.#found(this.#heldLocally(local), false)
     }
     const ticket = this.#flights.open(key)
@@ -179,13 +208,13 @@ export class ReadPath {
       const answer = await read.answer
       this.#flights.withdrawRead(key, read)
       if (answer.kind === 'error' || answer.kind === 'corrupt') {
-        const held = answer.kind === 'error' && ticket.mayStoreLocally() ? local : undefined
+        const held = answer.kind === 'error' ? this.#keptLocally(key, call) : undefined
         if (held !== undefined) return this.#found(this.#heldLocally(held), false)
         return { status: 'error', error: answer.error }
       }
       if (answer.kind !== 'value') {
         this.#countMiss()
-        this.#droppedThere(key, local)
+        if (!call.skipLocal) this.#stack.local?.dropStale(key)
         return { status: 'miss' }
       }
       if (answer.freshLeft > 0) this.#take(key, answer, call, ticket)
@@ -220,7 +249,7 @@ export class ReadPath {
       },
     })
     this.#flights.offerLoad(key, flight)
-    return { key, loader, call, flight, local: this.#keptLocally(key, call) }
+    return { key, loader, call, flight }
   }
 
   /** Once its first caller has joined: who waits decides whether it runs in the background. */
@@ -228,26 +257,41 @@ export class ReadPath {
     lead.flight.lands(this.#fly(lead))
   }
 
-  #join(flight: LoadFlight, call: OnceCall): Promise<Loaded> {
-    const plain = !this.#mayHold && !flight.inBackground && flight.held === undefined
+  #join(flight: LoadFlight, call: OnceCall, asked: Asked | undefined): Promise<Loaded> {
+    const plain = !this.#mayHold && flight.purpose === 'answer'
     const { signal, softTimeout, hardTimeout } = call
     if (plain && signal === undefined && !softTimeout && !hardTimeout) return flight.joinPlainly()
-    return flight.join(this.#callerOf(call))
-  }
-
-  #callerOf(call: OnceCall): Caller {
     const policy = this.#policy
     const takes: Permission = {
       fresh: true,
       staleWhileRevalidate: call.staleWhileRevalidate ?? policy.staleWhileRevalidate,
       staleIfError: call.staleIfError ?? policy.staleIfError,
     }
+    return flight.join(this.#callerOf(call, asked, takes))
+  }
+
+  /** Patience counts from when the caller asked, be it for the second time. */
+  #callerOf(call: OnceCall, asked: Asked | undefined, takes: Permission): Caller {
+    const spent = asked === undefined ? 0 : this.#clock.monotonic() - asked.at
     return {
       signal: call.signal,
-      softTimeout: call.softTimeout ?? policy.softTimeout,
-      hardTimeout: call.hardTimeout ?? policy.hardTimeout,
+      softTimeout: leftOf(call.softTimeout ?? this.#policy.softTimeout, spent),
+      hardTimeout: leftOf(call.hardTimeout ?? this.#policy.hardTimeout, spent),
       takes,
     }
+  }
+
+  /** Waits until it is known whether a load may be joined, within the caller's patience. */
+  #settled(key: string, doubt: Promise<void>, call: OnceCall, asked: Asked): Promise<void> {
+    const { hardTimeout } = this.#callerOf(call, asked, TAKES_NOTHING)
+    const settled = unlessAborted(doubt, call.signal)
+    if (!hardTimeout) return settled
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.setTimer(hardTimeout, () =>
+        reject(new CacheLoadTimeoutError(key, hardTimeout, 'hardTimeout')),
+      )
+      settled.finally(() => timer.cancel()).then(resolve, reject)
+    })
   }
 
   async #fly(lead: Lead): Promise<Loaded> {
@@ -274,14 +318,15 @@ export class ReadPath {
   }
 
   async #loadLocally(lead: Lead): Promise<Loaded> {
-    const { key, flight, local } = lead
+    const { key, call, flight } = lead
     if (flight.purpose === 'answer') this.#counters.miss++
+    const local = this.#keptLocally(key, call)
     if (local === undefined && flight.inBackground) return this.#ends(flight, 'gone')
     if (local !== undefined) flight.holds(this.#heldLocally(local))
     if (shouldWait(flight, key, { pace: this.#pace, clock: this.#clock })) {
       return this.#ends(flight, 'elsewhere')
     }
-    return this.#values.keepLocally(await this.#run(lead))
+    return this.#ended(lead, this.#values.keepLocally(await this.#run(lead)))
   }
 
   async #loadLeased(lead: Lead, remote: RemoteTier, leases: Leases): Promise<Loaded> {
@@ -295,15 +340,17 @@ export class ReadPath {
       case 'join':
         return flight.joins(turn.other)
       case 'gone':
+        return this.#gone(lead)
       case 'elsewhere':
-        return this.#ends(flight, turn.kind)
+        return this.#ends(flight, 'elsewhere')
       case 'error':
         return this.#loadWithoutRemote(lead)
       case 'load': {
         this.#missedThere(lead, turn.replaced === undefined)
         flight.begin(turn.lease)
         const landing = await this.#run(lead)
-        return this.#values.fill(landing, remote, turn.replaced, turn.lease, budget)
+        const filled = await this.#values.fill(landing, remote, turn.replaced, turn.lease, budget)
+        return this.#ended(lead, filled)
       }
       case 'contested':
         this.#missedThere(lead, false)
@@ -328,11 +375,13 @@ export class ReadPath {
       return this.#values.fill(await this.#run(lead), remote, replaced, undefined, budget)
     }
     if (answer.kind !== 'value') {
-      if (flight.inBackground) return this.#ends(flight, 'gone')
+      if (flight.purpose === 'refresh') return this.#gone(lead)
       this.#missedThere(lead, true)
-      return this.#values.fill(await this.#run(lead), remote, undefined, undefined, budget)
+      const landing = await this.#run(lead)
+      const filled = await this.#values.fill(landing, remote, undefined, undefined, budget)
+      return this.#ended(lead, filled)
     }
-    if (isEnough(flight, answer, this.#stack, livesOf(call).ttl)) {
+    if (isEnough(flight, key, answer, this.#stack, livesOf(call).ttl)) {
       return this.#take(key, answer, call, flight.ticket, flight)
     }
     flight.holds(heldFrom(answer))
@@ -341,21 +390,39 @@ export class ReadPath {
     }
     this.#missedThere(lead, false)
     const replaced = { bytes: answer.bytes, corrupt: false }
-    return this.#values.fill(await this.#run(lead), remote, replaced, undefined, budget)
+    const landing = await this.#run(lead)
+    const filled = await this.#values.fill(landing, remote, replaced, undefined, budget)
+    return this.#ended(lead, filled)
   }
 
   /** The remote is gone: who takes what is stale has local's, and the rest is loaded. */
   async #loadWithoutRemote(lead: Lead): Promise<Loaded> {
-    const { key, flight, local } = lead
-    if (flight.purpose === 'refresh') return this.#ends(flight, 'failed')
-    if (local !== undefined) {
-      flight.holds(this.#heldLocally(local))
-      flight.fails()
-    }
+    const { key, call, flight } = lead
+    if (flight.purpose === 'refresh') return this.#ends(flight, 'unreachable')
+    // Asked now: it may have been changed since the load began. What the remote has told is newer.
+    const local = this.#keptLocally(key, call)
+    if (flight.held === undefined && local !== undefined) flight.holds(this.#heldLocally(local))
+    flight.fails()
     if (shouldWait(flight, key, { pace: this.#pace, clock: this.#clock })) {
       return this.#ends(flight, 'elsewhere')
     }
-    return this.#values.keepUnconfirmed(await this.#run(lead))
+    return this.#ended(lead, this.#values.keepUnconfirmed(await this.#run(lead)))
+  }
+
+  /** What becomes of a load whose loader has brought something. */
+  #ended({ key, flight }: Lead, loaded: Loaded): Loaded {
+    flight.outcome = loaded.stored === 'not stored' ? 'failed' : 'refreshed'
+    // Else each hit on a value that is late in its life would have it loaded once more.
+    if (flight.purpose === 'ahead' && loaded.stored !== 'stored') {
+      this.#pace.failed(key, this.#clock.monotonic())
+    }
+    return loaded
+  }
+
+  /** The remote holds nothing to be refreshed, and local must not either. */
+  #gone({ key, call, flight }: Lead): Loaded {
+    if (flight.ticket.mayStore() && !call.skipLocal) this.#stack.local?.delete(key)
+    return this.#ends(flight, 'gone')
   }
 
   /** Nobody waits for what it brings. */
@@ -365,13 +432,9 @@ export class ReadPath {
   }
 
   /** @param holdsNothing Local must not answer with what is not there any more. */
-  #missedThere({ key, flight, local }: Lead, holdsNothing: boolean): void {
+  #missedThere({ key, call, flight }: Lead, holdsNothing: boolean): void {
     if (flight.purpose === 'answer') this.#countMiss()
-    if (holdsNothing) this.#droppedThere(key, local)
-  }
-
-  #droppedThere(key: string, local: LocalEntry | undefined): void {
-    if (local !== undefined) this.#stack.local?.delete(key)
+    if (holdsNothing && !call.skipLocal) this.#stack.local?.dropStale(key)
   }
 
   #keptLocally(key: string, call: GetCall): LocalEntry | undefined {
@@ -387,22 +450,24 @@ export class ReadPath {
     const { load, ticket, purpose, held } = flight
     const hasStale = isValue(held)
     const reason = purpose !== 'answer' ? 'refresh' : hasStale ? 'revalidate' : 'miss'
+    // What callers have left behind is not begun while the cache closes.
+    if (this.#closed && !flight.isWaitedFor) throw new CacheClosedError()
     if (!load.abandoned) this.#countLoad(reason)
     const event = reason === 'refresh' ? 'setByRefresh' : 'setByOnce'
     // Written out, here and below: to spread one object into another costs a cold load 17 us.
-    const land = (value: unknown, cause: unknown, brought: Brought | undefined): Landing => ({
+    const land = (value: unknown, cause: unknown): Landing => ({
       key,
       call,
       ticket,
       event,
       value,
       cause,
-      ttl: brought?.ttl,
-      skips: brought?.skips ?? false,
+      ttl: load.ttl,
+      skips: load.skips,
       unchanged: value === NOT_MODIFIED ? held : undefined,
     })
     try {
-      const brought = await load.run(loader, {
+      const value = await load.run(loader, {
         timeout: call.loadTimeout ?? this.#policy.loadTimeout,
         clock: this.#clock,
         reason,
@@ -410,16 +475,16 @@ export class ReadPath {
         stale: () => (hasStale ? this.#stack.forms.give(held.kept) : undefined),
         background: !flight.isWaitedFor,
       })
-      this.#brought(key, flight)
-      return land(brought.value ?? null, undefined, brought)
+      this.#pace.forget(key)
+      return land(value ?? null, undefined)
     } catch (error) {
       if (load.abandoned) {
         if (error instanceof CacheLoadTimeoutError) this.#counters.queryFail++
         throw error
       }
       if (this.#saysNotFound(error)) {
-        this.#brought(key, flight)
-        return land(null, error, undefined)
+        this.#pace.forget(key)
+        return land(null, error)
       }
       this.#counters.queryFail++
       throw error
@@ -430,11 +495,6 @@ export class ReadPath {
     this.#counters.query++
     if (reason === 'revalidate') this.#counters.revalidations++
     if (reason === 'refresh') this.#counters.refreshes++
-  }
-
-  #brought(key: string, flight: LoadFlight): void {
-    flight.outcome = 'refreshed'
-    if (flight.held !== undefined) this.#pace.succeeded(key)
   }
 
   /** A predicate that throws has not recognised it: the loader's own error is what callers need. */
@@ -490,7 +550,8 @@ export class ReadPath {
     if (flight === undefined || flight.purpose === 'answer') {
       this.#counters.hit++
       this.#counters.remoteHit++
-      if (flight !== undefined) flight.foundLate = this.#stack.isLate(answer, livesOf(call).ttl)
+      if (flight !== undefined)
+        flight.foundLate = this.#stack.isLate(key, answer, livesOf(call).ttl)
     }
     if (!call.skipLocal) this.#stack.promote(key, answer, livesOf(call), ticket)
     return fromTier(heldFrom(answer), true)
@@ -500,6 +561,11 @@ export class ReadPath {
     this.#counters.miss++
     this.#counters.remoteMiss++
   }
+}
+
+/** At least a moment, if there was any: it is over at once. */
+function leftOf(timeout: number | undefined, spent: number): number | undefined {
+  return timeout ? Math.max(1, timeout - spent) : timeout
 }
 
 /** What a call asks for; a ttl that depends on the value is not known before there is one. */

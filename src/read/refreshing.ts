@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../model/clock.ts'
+import type { Clock, Timer } from '../model/clock.ts'
 import { encodeRefreshLock, refreshLockKey } from '../refresh/refresh-lock.ts'
 import { type RefreshOutcome, type RefreshPolicy, RefreshTable } from '../refresh/refresh-table.ts'
 import type { RemoteTier } from '../remote/remote-tier.ts'
@@ -46,6 +46,7 @@ export class Refreshing {
   /** Of the tokens in locks. */
   readonly #owner = randomBytes(6).toString('base64url')
   #locks = 0
+  readonly #copies = new Set<Timer>()
   #closed = false
 
   constructor(parts: RefreshingParts) {
@@ -70,8 +71,10 @@ export class Refreshing {
   }
 
   /** The key has been asked for. */
-  touch(key: string, work: RefreshWork): void {
-    this.#table.touch(key, work)
+  touch(key: string, { loader, call }: RefreshWork): void {
+    // A request's signal would keep alive whatever waits for it.
+    const kept = call.signal === undefined ? call : { ...call, signal: undefined }
+    this.#table.touch(key, { loader, call: kept })
   }
 
   /** It is not refreshed any more. Returns whether it was. */
@@ -88,17 +91,22 @@ export class Refreshing {
   close(): void {
     this.#closed = true
     this.#table.clear()
+    for (const timer of this.#copies) timer.cancel()
   }
 
   async #run(key: string, work: RefreshWork): Promise<RefreshOutcome> {
     const { counters } = this.#parts
     const outcome = await this.#refresh(key, work)
-    if (outcome === 'failed') counters.refreshesFailed++
+    if (outcome === 'failed' || outcome === 'unreachable') counters.refreshesFailed++
     if (outcome === 'elsewhere') counters.refreshesElsewhere++
-    return outcome
+    // It is not the loader that failed: the next interval is soon enough, and not too late.
+    return outcome === 'unreachable' ? 'elsewhere' : outcome
   }
 
-  async #refresh(key: string, { loader, call }: RefreshWork): Promise<RefreshOutcome> {
+  async #refresh(
+    key: string,
+    { loader, call }: RefreshWork,
+  ): Promise<RefreshOutcome | 'unreachable'> {
     const { clock, policy, read } = this.#parts
     const remote = call.skipRemote ? undefined : this.#parts.remote
     if (remote === undefined) return read.refresh(key, loader, call)
@@ -106,21 +114,23 @@ export class Refreshing {
     const text = encodeRefreshLock(clock.now(), `${this.#owner}.${++this.#locks}`)
     const life = Math.max(1, Math.floor(policy.interval) - LOCK_ENDS_BEFORE)
     const locked = await remote.lock(name, text, life)
-    if (locked === undefined || this.#closed) return 'failed'
+    if (locked === undefined) return 'unreachable'
     if (!locked) {
       this.#copySoon(key, call)
       return 'elsewhere'
     }
-    const outcome = await read.refresh(key, loader, call)
+    const outcome = this.#closed ? 'gone' : await read.refresh(key, loader, call)
     if (outcome !== 'refreshed') await remote.unlock(name, text)
     return outcome
   }
 
   #copySoon(key: string, call: OnceCall): void {
     const { clock, hears, policy, read } = this.#parts
-    if (hears()) return
-    clock.setTimer(policy.interval * COPY_AFTER, () => {
-      if (!this.#closed) void read.copy(key, call)
+    if (hears() || this.#closed) return
+    const timer = clock.setTimer(policy.interval * COPY_AFTER, () => {
+      this.#copies.delete(timer)
+      void read.copy(key, call)
     })
+    this.#copies.add(timer)
   }
 }

@@ -182,8 +182,9 @@ export class RemoteTier {
   async fill(fill: Fill, budget: Budget): Promise<LeaseFill | 'fenced'> {
     const { key, expected, bytes, lease } = fill
     let filling: Filling | undefined
-    // Who found nothing cannot hold a copy of something, and who holds a copy of the same is right.
-    const silent = expected === undefined || fill.unchanged
+    // Who found nothing cannot hold a copy of something. Who holds a copy of the same is right, and has
+    // to know of a refresh all the same: it would try one itself.
+    const silent = expected === undefined || (fill.unchanged && fill.event !== 'setByRefresh')
     const news = lease === undefined ? 'after it' : 'with it'
     try {
       const outcome = await this.#write<LeaseFill | 'fenced'>({
@@ -337,7 +338,7 @@ export class RemoteTier {
     const leases = this.#store.leases!
     const filling =
       unchanged && leases.touch !== undefined && expected !== undefined
-        ? leases.touch(key, lease.token, { expected, ttl, wake, signal })
+        ? leases.touch(key, lease.token, { expected, ttl, wake, signal, announce })
         : leases.fill(key, lease.token, { expected, bytes, ttl, wake, signal, announce })
     return filling.then((outcome) => {
       // Given back meanwhile, because nobody waited for this any more.

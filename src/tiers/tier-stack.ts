@@ -16,6 +16,9 @@ import type { ValueForms } from './value-forms.ts'
 
 const random = Math.random
 
+/** The oldest is forgotten first: its value may be loaded ahead once too often. */
+const MOST_TTLS = 10_000
+
 /** What the remote tier answered. */
 export type RemoteAnswer =
   | {
@@ -89,6 +92,8 @@ interface StackFill {
   readonly event: FillEvent
   /** What is there is still right, and is given another life. */
   readonly unchanged: boolean
+  /** Called when it has replaced a value: what others are bringing to local is older. */
+  readonly fence: () => void
 }
 
 /** Milliseconds from some moment. */
@@ -115,6 +120,8 @@ export class TierStack {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #trust: LocalTrust
+  /** Of values with a ttl of their own, as far as loads here have shown them; only for `refreshAheadRatio`. */
+  readonly #ttls = new Map<string, number>()
 
   constructor(parts: {
     readonly local: LocalTier | undefined
@@ -178,13 +185,17 @@ export class TierStack {
     this.#put(key, kept, askedAt, {
       fresh: Math.min(known, freshLeft),
       kept: endless ? known : Math.min(life + this.#retainOf(kept), ttlLeft),
-      ahead: endless ? Infinity : this.#aheadIn(kept, freshLeft, lives.ttl),
+      ahead: endless ? Infinity : this.#aheadIn(kept, freshLeft, this.#ttlOf(key, lives.ttl)),
     })
   }
 
   /** Whether a remote value is so late in its life that a hit has it loaded anew. */
-  isLate(answer: Extract<RemoteAnswer, { kind: 'value' }>, ttl: number | undefined): boolean {
-    return this.#aheadIn(answer.kept, answer.freshLeft, ttl) <= 0
+  isLate(
+    key: string,
+    answer: Extract<RemoteAnswer, { kind: 'value' }>,
+    ttl: number | undefined,
+  ): boolean {
+    return this.#aheadIn(answer.kept, answer.freshLeft, this.#ttlOf(key, ttl)) <= 0
   }
 
   /** Ends the freshness of the local copy. */
@@ -208,9 +219,12 @@ export class TierStack {
     } catch {
       outcome = 'unknown'
     }
-    if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal) {
+    const may = ticket.mayStoreLocally()
+    if (outcome === 'took' && expected !== undefined) fill.fence()
+    if (outcome === 'took' && lives.skipLocal) this.local?.delete(key)
+    if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal && may) {
       const most = outcome === 'took' ? Infinity : this.#trust.provisional
-      this.#keepFor(key, formed.kept, sentAt, this.#span(formed.kept, lives, fresh, most), ticket)
+      this.#put(key, formed.kept, sentAt, this.#span(key, formed.kept, lives, fresh, most))
     }
     return { outcome, expiresAt: sentAt + ttl }
   }
@@ -227,7 +241,7 @@ export class TierStack {
     ticket: Ticket,
     most: number = Infinity,
   ): FillOutcome {
-    const span = this.#span(kept, lives, this.#remoteLife(kept, lives), most)
+    const span = this.#span(key, kept, lives, this.#remoteLife(kept, lives), most)
     return this.#keepFor(key, kept, this.#clock.now(), span, ticket) ? 'took' : 'fenced'
   }
 
@@ -259,7 +273,7 @@ export class TierStack {
       took = await remote.set(key, bytes, { ttl, when }, remote.budget())
     } finally {
       if (took && !lives.skipLocal && change.alone()) {
-        this.#put(key, formed.kept, sentAt, this.#span(formed.kept, lives, fresh))
+        this.#put(key, formed.kept, sentAt, this.#span(key, formed.kept, lives, fresh))
       } else {
         this.local?.delete(key)
       }
@@ -269,7 +283,7 @@ export class TierStack {
 
   /** Writes to local alone what a caller set. */
   writeLocally(key: string, kept: unknown, lives: Lives): void {
-    const span = this.#span(kept, lives, this.#remoteLife(kept, lives))
+    const span = this.#span(key, kept, lives, this.#remoteLife(kept, lives))
     this.#put(key, kept, this.#clock.now(), span)
   }
 
@@ -334,12 +348,30 @@ export class TierStack {
    * @param fresh Its freshness in the remote.
    * @param most It may live at the most.
    */
-  #span(kept: unknown, lives: Lives, fresh: number, most = Infinity): Span {
+  #span(key: string, kept: unknown, lives: Lives, fresh: number, most = Infinity): Span {
     const life = Math.min(fresh, this.#localLife(kept, lives.localTtl))
+    const ttl = lives.ttl ?? this.#policy.ttl
+    this.#notesTtl(key, ttl)
+    // Alone, the local tier's life is all there is.
+    const alone = this.remote === undefined
+    const whole = alone ? Math.min(ttl, lives.localTtl ?? this.#policy.localTtl) : ttl
     return {
       fresh: Math.min(life, most),
       kept: Math.min(life + this.#retainOf(kept), most),
-      ahead: this.#aheadIn(kept, fresh, lives.ttl),
+      ahead: this.#aheadIn(kept, alone ? life : fresh, whole),
+    }
+  }
+
+  /** Of a value that another process has stored, its whole life cannot be told from what is left. */
+  #notesTtl(key: string, ttl: number): void {
+    if (this.#policy.refreshAheadRatio === undefined) return
+    this.#ttls.delete(key)
+    if (ttl === this.#policy.ttl) return
+    this.#ttls.set(key, ttl)
+    if (this.#ttls.size <= MOST_TTLS) return
+    for (const oldest of this.#ttls.keys()) {
+      this.#ttls.delete(oldest)
+      break
     }
   }
 
@@ -349,10 +381,14 @@ export class TierStack {
   }
 
   /** Milliseconds until it is late in its life; of which `freshLeft` are left. */
-  #aheadIn(kept: unknown, freshLeft: number, ttl: number | undefined): number {
+  #aheadIn(kept: unknown, freshLeft: number, ttl: number): number {
     const { refreshAheadRatio } = this.#policy
     if (refreshAheadRatio === undefined || kept === NOT_FOUND) return Infinity
-    return freshLeft - Math.round((1 - refreshAheadRatio) * (ttl ?? this.#policy.ttl))
+    return freshLeft - Math.round((1 - refreshAheadRatio) * ttl)
+  }
+
+  #ttlOf(key: string, asked: number | undefined): number {
+    return this.#ttls.get(key) ?? asked ?? this.#policy.ttl
   }
 
   #remoteLife(kept: unknown, lives: Lives): number {
