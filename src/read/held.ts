@@ -1,5 +1,7 @@
+import type { LocalEntry } from '../local/local-store.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import type { Tier } from '../model/outcome.ts'
+import type { RemoteAnswer } from '../tiers/tier-stack.ts'
 
 /** What a tier holds while its key is loaded anew. Instants in epoch milliseconds of the cache's clock. */
 export interface Held {
@@ -53,4 +55,19 @@ export function permits(
 /** Whether it is a value that a loader may be asked to compare with. */
 export function isValue(held: Held | undefined): held is Held {
   return held !== undefined && held.kept !== NOT_FOUND
+}
+
+export function heldLocally({ kept, freshUntil, keptUntil }: LocalEntry): Held {
+  return { kept, bytes: undefined, tier: 'local', freshUntil, keptUntil }
+}
+
+export function heldRemotely(answer: Extract<RemoteAnswer, { kind: 'value' }>): Held {
+  const { kept, bytes, askedAt, ttlLeft, freshLeft } = answer
+  return {
+    kept,
+    bytes,
+    tier: 'remote',
+    freshUntil: askedAt + freshLeft,
+    keptUntil: askedAt + ttlLeft,
+  }
 }

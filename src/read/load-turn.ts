@@ -9,7 +9,7 @@ import type { RemoteTier } from '../remote/remote-tier.ts'
 import type { Counters } from '../stats/counters.ts'
 import type { RemoteAnswer, TierStack } from '../tiers/tier-stack.ts'
 import type { ValueForm } from '../tiers/value-form.ts'
-import type { Held } from './held.ts'
+import { heldRemotely } from './held.ts'
 import type { CacheFlights } from './joinable.ts'
 import type { LoadFlight } from './load-flight.ts'
 import type { Replaced } from './loaded-value.ts'
@@ -244,7 +244,7 @@ export class LoadTurns {
     budget: Budget,
   ): Promise<Turn | LeaseHeld> | Turn {
     const { key, flight } = arrival
-    flight.holds(heldFrom(answer))
+    flight.holds(heldRemotely(answer))
     if (shouldWait(flight, key, this.#parts)) return { kind: 'elsewhere' }
     return this.#takeOver(arrival, { bytes: answer.bytes, corrupt: false }, budget)
   }
@@ -273,17 +273,6 @@ export function isEnough(
 ): boolean {
   if (purpose === 'answer') return answer.freshLeft > 0
   return purpose === 'ahead' && answer.freshLeft > 0 && !stack.isLate(key, answer, ttl)
-}
-
-export function heldFrom(answer: Extract<RemoteAnswer, { kind: 'value' }>): Held {
-  const { kept, bytes, askedAt, ttlLeft, freshLeft } = answer
-  return {
-    kept,
-    bytes,
-    tier: 'remote',
-    freshUntil: askedAt + freshLeft,
-    keptUntil: askedAt + ttlLeft,
-  }
 }
 
 /** Whether its callers all have an answer, and it is too soon to try to load the key once more. */
