@@ -301,8 +301,8 @@ export class Coherence implements Announcer {
     const undone = await effects.undo(key, isOurs)
     // Also if it did not: nobody may know, and what was read meanwhile may be what was to be undone.
     this.#safely(() => effects.changed(key, !undone))
-    if (!undone) return
-    counters.foreignUndone++
+    if (undone) counters.foreignUndone++
+    // Also if it was gone, or evicted: others may have read it before that, and after the news.
     this.changed([key])
   }
 
