@@ -5,6 +5,7 @@ import { lru } from '../../src/lru/lru.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
+import { memoryBus } from '../../src/testing/memory-bus.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
 import { LOAD_PATHS } from '../support/load-paths.ts'
@@ -321,6 +322,142 @@ describe('a remote that is gone', () => {
     const error = new Error('down')
     ;(await loader.run(0)).reject(error)
     await expect(call).rejects.toBe(error)
+  })
+})
+
+describe('a remote that was asked last', () => {
+  const settings = { staleIfError: '10m', staleWhileRevalidate: '10m' } as const
+
+  it('lets lookup tell of the stale local copy while it is gone', async () => {
+    const { cache, clock, faults } = open('both', settings)
+    await cache.set(KEY, 'old')
+    clock.advance(MINUTE)
+    faults.every = 'before'
+    expect(await cache.lookup(KEY)).toEqual({
+      status: 'stale',
+      value: 'old',
+      tier: 'local',
+      ttlLeft: 600_000,
+    })
+    clock.advance(600_000)
+    expect((await cache.lookup(KEY)).status).toBe('error')
+  })
+
+  it.each(['a lookup', 'a load'])(
+    'and had nothing, by %s, leaves nothing stale in local either for when it is gone',
+    async (by) => {
+      const { cache, clock, loader, other, faults } = open('both', settings)
+      await cache.set(KEY, 'old')
+      clock.advance(MINUTE)
+      await other().delete(KEY)
+      loader.settleAll((run) => run.reject(new Error('down')))
+      if (by === 'a lookup') await cache.lookup(KEY)
+      else await cache.once(KEY, loader.load).catch(() => undefined)
+      faults.every = 'before'
+      await expect(cache.once(KEY, loader.load)).rejects.toThrow('down')
+    },
+  )
+
+  it('has its values kept in local for when it is gone: one read fresh, and one read stale', async () => {
+    const { cache, clock, loader, other, faults } = open('both', settings)
+    await other().set('fresh', 'v')
+    await other().set('stale', 'v')
+    expect(await cache.get('fresh')).toBe('v')
+    clock.advance(MINUTE)
+    expect((await cache.lookup('stale')).status).toBe('stale')
+    faults.every = 'before'
+    for (const key of ['fresh', 'stale']) expect(await cache.once(key, loader.load)).toBe('v')
+    clock.advance(600_000)
+    loader.settleAll((run) => run.reject(new Error('down')))
+    for (const key of ['fresh', 'stale']) {
+      await expect(cache.once(key, loader.load)).rejects.toThrow('down')
+    }
+  })
+})
+
+describe('when a key is loaded anew', () => {
+  const settings = { staleIfError: '10m', staleWhileRevalidate: '10m' } as const
+
+  it.each(TIERS)('pauses begin with a second again once it was loaded, %s', async (tiers) => {
+    const { cache, clock, loader } = open(tiers, settings)
+    const fail = async () => {
+      const before = loader.runs.length
+      expect(await cache.once(KEY, loader.load)).toBe('old')
+      ;(await loader.run(before)).reject(new Error('down'))
+      await reactions()
+    }
+    await cache.set(KEY, 'old')
+    clock.advance(MINUTE)
+    await fail()
+    clock.advance(1000)
+    await fail()
+    clock.advance(2000)
+    await cache.once(KEY, loader.load)
+    ;(await loader.run(2)).resolve('old')
+    await reactions()
+    clock.advance(MINUTE)
+    await fail()
+    clock.advance(1000)
+    await fail()
+    expect(loader.runs).toHaveLength(5)
+  })
+
+  it('no pause outlasts a change by another process of which this one hears', async () => {
+    const bus = memoryBus()
+    const { cache, clock, loader, other } = open('both', { ...settings, sync: { bus } })
+    const two = other()
+    await clock.advanceAsync(0)
+    await cache.set(KEY, 'old')
+    await clock.advanceAsync(MINUTE)
+    expect(await cache.once(KEY, loader.load)).toBe('old')
+    ;(await loader.run(0)).reject(new Error('down'))
+    await reactions()
+    await two.set(KEY, 'v2')
+    await two.expire(KEY)
+    await clock.advanceAsync(0)
+    expect(await cache.once(KEY, loader.load)).toBe('v2')
+    await reactions()
+    expect(loader.runs).toHaveLength(2)
+  })
+
+  it('who has its stale answer waits for no other process that loads it', async () => {
+    const { cache, clock, loader, other, asked } = open('both', settings)
+    const two = other()
+    await cache.set(KEY, 'old')
+    clock.advance(MINUTE)
+    expect(await cache.once(KEY, loader.load)).toBe('old')
+    await loader.run(0)
+    const takes = async (ms: number) => {
+      asked.length = 0
+      for (let step = 0; step < 10; step++) {
+        expect(await two.once(KEY, loader.load)).toBe('old')
+        await reactions()
+        clock.advance(ms / 10)
+      }
+      return asked.filter((operation) => operation === 'lease.take').length
+    }
+    expect([await takes(250), await takes(250)]).toEqual([1, 1])
+    asked.length = 0
+    await clock.advanceAsync(2000)
+    expect(asked.filter((operation) => operation !== 'lease.renew')).toEqual([])
+    expect(two.stats()).toMatchObject({ leasesWaited: 0, loadsAlone: 0 })
+  })
+
+  it('a local copy made while the bus is not heard is not answered stale after its time either', async () => {
+    const bus = memoryBus()
+    const { cache, clock, loader, faults } = open('both', {
+      ...settings,
+      sync: { bus, unarmedTtl: '1s' },
+    })
+    await clock.advanceAsync(0)
+    bus.lines[0]?.cut()
+    await cache.set(KEY, 'v')
+    faults.every = 'before'
+    clock.advance(999)
+    expect(await cache.once(KEY, loader.load)).toBe('v')
+    clock.advance(1)
+    loader.settleAll((run) => run.reject(new Error('down')))
+    await expect(cache.once(KEY, loader.load)).rejects.toThrow('down')
   })
 })
 

@@ -3,11 +3,13 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lru } from '../../src/lru/lru.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
+import type { LoaderContext } from '../../src/read/call.ts'
 import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryBus, memoryBus } from '../../src/testing/memory-bus.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
+import { LOAD_PATHS } from '../support/load-paths.ts'
 
 const KEY = 'user:1'
 const INTERVAL = 10_000
@@ -29,6 +31,8 @@ interface Process {
   readonly cache: Cache
   readonly asked: StoreOperation[]
   readonly faults: Map<StoreOperation, Fault>
+  /** Keeps the next such operation from being sent, until what is returned is called. */
+  hold(operation: StoreOperation): () => void
 }
 
 /** Values live for a minute; keys are refreshed every ten seconds. */
@@ -46,12 +50,23 @@ function machine({ bus: withBus = false, local = false } = {}): Machine {
     process: (settings = {}) => {
       const asked: StoreOperation[] = []
       const faults: Process['faults'] = new Map()
+      const held = new Map<StoreOperation, Promise<void>>()
       const store = faultyRemote(remote, {
         script: (operation) => {
           asked.push(operation)
           return faults.get(operation) ?? 'none'
         },
+        gate: (operation, _, moment) => {
+          const gate = moment === 'before' ? held.get(operation) : undefined
+          if (gate !== undefined) held.delete(operation)
+          return gate ?? Promise.resolve()
+        },
       })
+      const hold: Process['hold'] = (operation) => {
+        let letGo = () => {}
+        held.set(operation, new Promise((resolve) => (letGo = resolve)))
+        return () => letGo()
+      }
       const cache = createCache({
         local: lru({ maxEntries: 1000 }),
         ...(local ? {} : { remote: store }),
@@ -64,7 +79,7 @@ function machine({ bus: withBus = false, local = false } = {}): Machine {
         ...settings,
       } as never)
       caches.push(cache)
-      return { cache, asked, faults }
+      return { cache, asked, faults, hold }
     },
   }
 }
@@ -75,6 +90,15 @@ async function pass(clock: ManualClock, ms: number): Promise<void> {
     await clock.advanceAsync(Math.min(left, 100))
     await reactions()
   }
+}
+
+/** Lets time pass until something has happened, to the millisecond. */
+async function passUntil(clock: ManualClock, happened: () => boolean): Promise<void> {
+  for (let left = 2 * INTERVAL; left > 0 && !happened(); left--) {
+    await clock.advanceAsync(1)
+    await reactions()
+  }
+  expect(happened()).toBe(true)
 }
 
 /** A database whose record changes with each look. */
@@ -237,6 +261,84 @@ describe.each([{ local: true }, { local: false }])('Auto refresh, local alone: $
   })
 })
 
+describe.each(LOAD_PATHS)('A refresh $leases', ({ settings: path, read, fill }) => {
+  it('of what the remote has lost loads nothing, and leaves nothing: no copy, no lease', async () => {
+    const { clock, process, remote } = machine()
+    const { cache } = process(path)
+    const two = process({ ...path, local: undefined } as never)
+    const { load, count } = counting()
+    await cache.once(KEY, load, { refresh: true })
+    await remote.delete([KEY])
+    await passUntil(clock, () => cache.taskSize === 0)
+    expect([count(), cache.stats().localEntries]).toEqual([1, 0])
+    await reactions()
+    expect(await two.cache.once(KEY, () => 'at once')).toBe('at once')
+    expect(remote.peek(LOCK)).toBeUndefined()
+  })
+
+  it('of what the remote has lost does not drop what this process has stored meanwhile', async () => {
+    const { clock, process, remote } = machine()
+    const { cache, asked, hold } = process(path)
+    await cache.once(KEY, () => 'old', { refresh: true })
+    await remote.delete([KEY])
+    const letGo = hold(read)
+    asked.length = 0
+    await passUntil(clock, () => asked.includes(read))
+    const set = cache.set(KEY, 'new')
+    letGo()
+    await set
+    await reactions()
+    expect(cache.peek(KEY)).toBe('new')
+  })
+
+  it('loads nothing when the remote cannot be read, and tries again at the next interval', async () => {
+    const { clock, process, remote } = machine()
+    const { cache, faults, asked } = process({ ttl: '1h', ...path })
+    const { load, count } = counting()
+    await cache.once(KEY, load, { refresh: true })
+    faults.set(read, 'before')
+    await passUntil(clock, () => cache.stats().refreshesFailed === 1)
+    await reactions()
+    expect([count(), remote.peek(LOCK)]).toEqual([1, undefined])
+    await pass(clock, 4 * INTERVAL)
+    expect(cache.stats().refreshesFailed).toBeGreaterThanOrEqual(4)
+    faults.clear()
+    asked.length = 0
+    await pass(clock, 1.2 * INTERVAL)
+    expect(asked).toContain(fill)
+  })
+
+  it('finds a load of the key under way, and leaves it to that', async () => {
+    const { clock, process } = machine()
+    const { cache } = process(path)
+    const loader = new HeldLoader<string>()
+    const { load, count } = counting()
+    await cache.once(KEY, load, { refresh: true })
+    const call = cache.refresh(KEY, loader.load)
+    const run = await loader.run(0)
+    await passUntil(clock, () => cache.stats().refreshesElsewhere === 1)
+    await reactions()
+    expect([count(), loader.runs.length]).toEqual([1, 1])
+    run.resolve('new')
+    expect(await call).toBe('new')
+  })
+
+  it('that fails is tried at its times, though callers would pause for longer', async () => {
+    const { clock, process } = machine()
+    const { cache } = process({ refresh: { interval: 250, stopAfterLastAccess: '1h' }, ...path })
+    let fails = 0
+    await cache.once(KEY, () => 'old', { refresh: true })
+    const load = () => {
+      fails++
+      throw new Error('down')
+    }
+    await cache.once(KEY, load, { refresh: true })
+    await passUntil(clock, () => fails === 1)
+    await pass(clock, 300)
+    expect(fails).toBe(2)
+  })
+})
+
 describe('the table', () => {
   it('holds no more than maxTasks: the key that was asked for longest ago leaves', async () => {
     const { process } = machine()
@@ -298,6 +400,55 @@ describe('a refresh by hand', () => {
     const error = new Error('down')
     await expect(cache.refresh(KEY, () => Promise.reject(error))).rejects.toBe(error)
     expect(await cache.get(KEY)).toBe('old')
+  })
+
+  it('does not begin for who has left already', async () => {
+    const { process } = machine()
+    const { cache } = process()
+    const { load, count } = counting()
+    const call = cache.refresh(KEY, load, { signal: AbortSignal.abort('left') })
+    await expect(call).rejects.toBe('left')
+    expect(count()).toBe(0)
+  })
+
+  it('takes from the key’s own call what it does not say, but not the signal of that request', async () => {
+    const { process, remote } = machine()
+    const { cache } = process()
+    const request = new AbortController()
+    const { load } = counting()
+    await cache.once(KEY, load, { refresh: true, ttl: '30s', signal: request.signal })
+    request.abort('answered')
+    expect(await cache.refresh(KEY)).toBe(2)
+    expect(remote.peek(KEY)?.ttlLeft).toBe(30_000)
+    expect(await cache.refresh(KEY, undefined, { ttl: '20s' })).toBe(3)
+    expect(remote.peek(KEY)?.ttlLeft).toBe(20_000)
+  })
+
+  it('answers a once that comes meanwhile with what is there', async () => {
+    const { process } = machine()
+    const { cache } = process()
+    const loader = new HeldLoader<string>()
+    await cache.set(KEY, 'old')
+    const refresh = cache.refresh(KEY, loader.load)
+    await loader.run(0)
+    expect(await cache.once(KEY, loader.load, { skipLocal: true })).toBe('old')
+    expect(cache.stats().staleServed).toBe(0)
+    ;(await loader.run(0)).resolve('new')
+    expect(await refresh).toBe('new')
+  })
+
+  it('replaces older copies that are on their way to local', async () => {
+    const { process } = machine()
+    const { cache, hold } = process()
+    await cache.set(KEY, 'old')
+    cache.clearLocal()
+    const letGo = hold('get')
+    const get = cache.get(KEY)
+    await reactions()
+    expect(await cache.refresh(KEY, () => 'new')).toBe('new')
+    letGo()
+    await get
+    expect(cache.peek(KEY)).toBe('new')
   })
 })
 
@@ -398,7 +549,236 @@ describe('several processes', () => {
   })
 })
 
+describe('the lock', () => {
+  it('ends ten milliseconds before the next refresh is due', async () => {
+    const { clock, process, remote } = machine()
+    const { cache } = process()
+    await cache.once(KEY, () => 'v', { refresh: true })
+    await passUntil(clock, () => remote.peek(LOCK) !== undefined)
+    expect(remote.peek(LOCK)?.ttlLeft).toBe(INTERVAL - 10)
+  })
+
+  it('is none of a key that is refreshed in local alone', async () => {
+    const { clock, process, remote } = machine()
+    const { cache, asked } = process()
+    const { load, count } = counting()
+    await cache.once(KEY, load, { refresh: true, skipRemote: true })
+    await passUntil(clock, () => count() === 2)
+    await reactions()
+    expect([cache.peek(KEY), remote.size, asked]).toEqual([2, 0, []])
+  })
+
+  it('in vain, without a bus, has the remote’s value copied a fifth of the interval later', async () => {
+    const { clock, process, remote } = machine()
+    const { cache, asked } = process()
+    await cache.once(KEY, () => 'old', { refresh: true })
+    await process().cache.set(KEY, 'new')
+    remote.plant(LOCK, Buffer.from('1700000000'), 5 * INTERVAL)
+    await passUntil(clock, () => cache.stats().refreshesElsewhere === 1)
+    asked.length = 0
+    await clock.advanceAsync(INTERVAL / 5 - 1)
+    expect([asked, cache.peek(KEY)]).toEqual([[], 'old'])
+    await clock.advanceAsync(1)
+    expect([asked, cache.peek(KEY)]).toEqual([['get'], 'new'])
+  })
+
+  it('in vain asks for no copy of what local has dropped, and none where the bus is heard', async () => {
+    for (const bus of [false, true]) {
+      const { clock, process, remote } = machine({ bus })
+      const { cache, asked } = process()
+      await clock.advanceAsync(0)
+      await cache.once(KEY, () => 'old', { refresh: true })
+      remote.plant(LOCK, Buffer.from('1700000000'), 5 * INTERVAL)
+      if (!bus) cache.deleteLocal(KEY)
+      await passUntil(clock, () => cache.stats().refreshesElsewhere === 1)
+      asked.length = 0
+      await pass(clock, INTERVAL / 2)
+      expect(asked).toEqual([])
+    }
+  })
+
+  it('in vain leaves no timer behind when the cache closes', async () => {
+    const { clock, process, remote } = machine()
+    const { cache } = process()
+    await cache.once(KEY, () => 'old', { refresh: true })
+    remote.plant(LOCK, Buffer.from('1700000000'), 5 * INTERVAL)
+    await passUntil(clock, () => cache.stats().refreshesElsewhere === 1)
+    await cache.close()
+    expect(clock.pendingTimers).toBe(0)
+  })
+})
+
 describe('refreshAheadRatio', () => {
+  it.each([{ local: true }, { local: false }])(
+    'a load ahead that fails is nobody’s, and not tried by each hit, local alone: $local',
+    async (kind) => {
+      const unhandled: unknown[] = []
+      const note = (reason: unknown) => unhandled.push(reason)
+      process.on('unhandledRejection', note)
+      try {
+        const { clock, process: begin } = machine(kind)
+        const { cache } = begin({ refreshAheadRatio: 0.5 })
+        await cache.set(KEY, 'old')
+        clock.advance(30_000)
+        let fails = 0
+        const load = async (): Promise<string> => {
+          fails++
+          throw new Error('down')
+        }
+        const hits = async (ms: number) => {
+          for (let step = 0; step < 10; step++) {
+            expect(await cache.once(KEY, load)).toBe('old')
+            await reactions()
+            clock.advance(ms / 10)
+          }
+        }
+        await hits(1000)
+        expect(fails).toBe(1)
+        await hits(2000)
+        expect([fails, unhandled]).toEqual([2, []])
+      } finally {
+        process.off('unhandledRejection', note)
+      }
+    },
+  )
+
+  it('a load ahead that stores nothing is not begun by each hit', async () => {
+    const { clock, process } = machine()
+    const { cache } = process({ refreshAheadRatio: 0.5 })
+    await cache.set(KEY, 'old')
+    clock.advance(30_000)
+    let loads = 0
+    const load = ({ skipStore }: LoaderContext) => {
+      loads++
+      skipStore()
+      return 'partial'
+    }
+    for (let i = 0; i < 10; i++) {
+      await cache.once(KEY, load)
+      await reactions()
+    }
+    expect(loads).toBe(1)
+  })
+
+  it('who joins a load ahead and leaves again does not end it', async () => {
+    const { clock, process } = machine()
+    const { cache } = process({ refreshAheadRatio: 0.5 })
+    const loader = new HeldLoader<string>()
+    await cache.set(KEY, 'old')
+    clock.advance(30_000)
+    await cache.once(KEY, loader.load)
+    const run = await loader.run(0)
+    const leaving = new AbortController()
+    const joined = cache.refresh(KEY, loader.load, { signal: leaving.signal })
+    leaving.abort('left')
+    await expect(joined).rejects.toBe('left')
+    expect(run.context.signal.aborted).toBe(false)
+    run.resolve('new')
+    await reactions()
+    expect(cache.peek(KEY)).toBe('new')
+  })
+
+  it('goes by the life that a loader or a call has chosen', async () => {
+    for (const how of ['a loader', 'a call', 'a function'] as const) {
+      const { clock, process } = machine()
+      const { cache } = process({ refreshAheadRatio: 0.5 })
+      let loads = 0
+      const load = ({ setTtl }: LoaderContext) => {
+        if (how === 'a loader') setTtl('10s')
+        return ++loads
+      }
+      const ttl = how === 'a call' ? '10s' : () => '10s' as const
+      const once = async () => {
+        const call = cache.once(KEY, load, how === 'a loader' ? {} : { ttl })
+        await call
+        await reactions()
+        await cache.once(KEY, load, { skipLocal: true, ...(how === 'a loader' ? {} : { ttl }) })
+        await reactions()
+      }
+      await once()
+      clock.advance(4999)
+      await once()
+      expect([how, loads]).toEqual([how, 1])
+      clock.advance(1)
+      await once()
+      expect([how, loads]).toEqual([how, 2])
+    }
+  })
+
+  it('goes by the ttl of the call where another process has stored the value', async () => {
+    const { clock, process } = machine()
+    const settings = { refreshAheadRatio: 0.5 } as const
+    const [one, two] = [process(settings), process(settings)] as const
+    const { load, count } = counting()
+    await one.cache.set(KEY, 'v', { ttl: '10s' })
+    const hit = async () => {
+      await two.cache.once(KEY, load, { ttl: '10s', skipLocal: true })
+      await reactions()
+    }
+    clock.advance(4999)
+    await hit()
+    expect(count()).toBe(0)
+    clock.advance(1)
+    await hit()
+    expect(count()).toBe(1)
+  })
+
+  it('goes by the local ttl where that is all the life there is', async () => {
+    const { clock, process } = machine({ local: true })
+    const { cache } = process({
+      local: lru({ maxEntries: 10, ttl: '10s' }),
+      refresh: undefined,
+      refreshAheadRatio: 0.5,
+    } as never)
+    const { load, count } = counting()
+    await cache.once(KEY, load)
+    clock.advance(4999)
+    await cache.once(KEY, load)
+    await reactions()
+    expect(count()).toBe(1)
+    clock.advance(1)
+    await cache.once(KEY, load)
+    await reactions()
+    expect(count()).toBe(2)
+  })
+
+  it.each([{ local: true }, { local: false }])(
+    'an absence is not loaded ahead, local alone: $local',
+    async (kind) => {
+      const { clock, process } = machine(kind)
+      const { cache } = process({
+        refreshAheadRatio: 0.1,
+        notFound: { ttl: '1m', jitterRatio: 0 },
+      })
+      let loads = 0
+      const none = () => {
+        loads++
+        return null
+      }
+      await cache.once<string | null>(KEY, none)
+      clock.advance(59_999)
+      for (const skipLocal of [false, true]) {
+        await cache.once<string | null>(KEY, none, kind.local ? {} : { skipLocal })
+        await reactions()
+      }
+      expect(loads).toBe(1)
+    },
+  )
+
+  it('hits of calls with options, and of onceOrThrow, have it loaded too', async () => {
+    const { clock, process } = machine()
+    const { cache } = process({ refreshAheadRatio: 0.5 })
+    for (const ask of ['options', 'onceOrThrow']) {
+      const { load, count } = counting()
+      await cache.set(ask, 0)
+      clock.advance(30_000)
+      if (ask === 'options') await cache.once(ask, load, { ttl: '1m' })
+      else await cache.onceOrThrow(ask, load)
+      await reactions()
+      expect([ask, count(), await cache.get(ask)]).toEqual([ask, 1, 1])
+    }
+  })
+
   it.each([{ local: true }, { local: false }])(
     'a hit late in its life loads once behind, local alone: $local',
     async (kind) => {

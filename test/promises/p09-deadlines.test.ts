@@ -4,8 +4,9 @@ import { lru } from '../../src/lru/lru.ts'
 import { CacheLoadTimeoutError } from '../../src/model/errors.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import type { LoaderContext } from '../../src/read/call.ts'
-import { faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
+import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
+import { memoryBus } from '../../src/testing/memory-bus.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
@@ -22,26 +23,31 @@ const TIERS = ['local', 'remote', 'both'] as const
 
 function open(tiers: (typeof TIERS)[number], settings: CacheSettings = {}) {
   const clock: ManualClock = manualClock()
+  const faults = new Map<StoreOperation, Fault>()
   const remote: MemoryRemote = memoryRemote({ clock })
   remote.open()
   const asked: StoreOperation[] = []
   const store = faultyRemote(remote, {
     script: (operation) => {
       asked.push(operation)
-      return 'none'
+      return faults.get(operation) ?? 'none'
     },
   })
   const given = { ttl: '1m', jitterRatio: 0, logger: false, clock, ...settings } as const
-  const cache =
-    tiers === 'local'
-      ? createCache({ ...given, local: lru({ maxEntries: 100 }) })
-      : createCache({
-          ...given,
-          ...(tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}),
-          remote: store,
-        })
-  caches.push(cache)
-  return { clock, remote, cache, asked, loader: new HeldLoader<string>() }
+  /** Another cache on the same remote. */
+  const other = (): Cache => {
+    const cache =
+      tiers === 'local'
+        ? createCache({ ...given, local: lru({ maxEntries: 100 }) })
+        : createCache({
+            ...given,
+            ...(tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}),
+            remote: store,
+          })
+    caches.push(cache)
+    return cache
+  }
+  return { clock, remote, cache: other(), other, faults, asked, loader: new HeldLoader<string>() }
 }
 
 describe.each(TIERS)('softTimeout, %s', (tiers) => {
@@ -148,6 +154,78 @@ describe.each(TIERS)('hardTimeout, %s', (tiers) => {
   })
 })
 
+describe.each(TIERS)('the deadlines of the cache, %s', (tiers) => {
+  it('are those of a call that says nothing, and a call says false for none', async () => {
+    const { cache, clock, loader } = open(tiers, { hardTimeout: 300 })
+    const bound = cache.once(KEY, loader.load)
+    bound.catch(() => undefined)
+    let answer: unknown
+    const unbound = cache.once(KEY, loader.load, { hardTimeout: false }).then((value) => {
+      answer = value
+    })
+    const run = await loader.run(0)
+    await clock.advanceAsync(300)
+    await expect(bound).rejects.toThrow('was not loaded within 300 ms')
+    await clock.advanceAsync(5000)
+    expect(answer).toBeUndefined()
+    run.resolve('new')
+    await unbound
+    expect(answer).toBe('new')
+  })
+
+  it('leave no timer once their caller is answered', async () => {
+    const { cache, clock, loader } = open(tiers, { softTimeout: 200, hardTimeout: 300 })
+    const call = cache.once(KEY, loader.load)
+    ;(await loader.run(0)).resolve('new')
+    expect(await call).toBe('new')
+    expect(clock.pendingTimers).toBe(0)
+  })
+})
+
+describe('a load whose callers have given up', () => {
+  it('waits for no other process: that one’s value is there soon', async () => {
+    const { cache, clock, loader, remote, asked } = open('both')
+    await remote.leases.take(KEY, 'another.1', 20_000)
+    const call = cache.once(KEY, loader.load, { hardTimeout: 300 })
+    call.catch(() => undefined)
+    await clock.advanceAsync(300)
+    await expect(call).rejects.toMatchObject({ code: 'CACHE_LOAD_TIMEOUT' })
+    await clock.advanceAsync(1000)
+    asked.length = 0
+    await clock.advanceAsync(30_000)
+    expect([loader.runs.length, asked]).toEqual([0, []])
+  })
+})
+
+describe.each(TIERS)('what a caller is told besides, %s', (tiers) => {
+  it('is where the value comes from: the loader, or a tier, and for how long', async () => {
+    const { cache, clock } = open(tiers, { notFound: { ttl: '10s', jitterRatio: 0 } })
+    const tier = tiers === 'remote' ? 'remote' : 'local'
+    const load = () => 'v'
+    expect(await cache.once(KEY, load, { meta: true })).toEqual({
+      value: 'v',
+      status: 'miss',
+      tier: undefined,
+      ttlLeft: undefined,
+    })
+    clock.advance(1000)
+    expect(await cache.once(KEY, load, { meta: true })).toEqual({
+      value: 'v',
+      status: 'hit',
+      tier,
+      ttlLeft: MINUTE - 1000,
+    })
+    const none = () => null
+    await cache.once<string | null>('none', none)
+    expect(await cache.once<string | null>('none', none, { meta: true })).toEqual({
+      value: null,
+      status: 'absent',
+      tier,
+      ttlLeft: 10_000,
+    })
+  })
+})
+
 describe.each(TIERS)('what a loader may say, %s', (tiers) => {
   it('setTtl chooses the life of what it returns', async () => {
     const { cache, clock } = open(tiers)
@@ -182,6 +260,27 @@ describe.each(TIERS)('what a loader may say, %s', (tiers) => {
     })
     expect(await cache.lookup(KEY)).toMatchObject({ status: 'stale', value: 'old' })
   })
+
+  it.each(['null', 'an error'])(
+    'both count of a record that does not exist, told by %s',
+    async (by) => {
+      class Gone extends Error {}
+      const { cache, clock } = open(tiers, { notFound: { error: Gone, jitterRatio: 0 } })
+      const none = async (key: string, say: (context: LoaderContext) => void) =>
+        cache.once<string | null>(key, (context) => {
+          say(context)
+          if (by === 'null') return null
+          throw new Gone()
+        })
+      expect(await none('kept', ({ setTtl }) => setTtl('5s'))).toBeNull()
+      expect(await none('skipped', ({ skipStore }) => skipStore())).toBeNull()
+      expect((await cache.lookup('skipped')).status).toBe('miss')
+      clock.advance(4999)
+      expect((await cache.lookup('kept')).status).toBe('absent')
+      clock.advance(1)
+      expect((await cache.lookup('kept')).status).toBe('miss')
+    },
+  )
 
   it('notModified keeps the stale value and renews its life, without sending its bytes', async () => {
     const { cache, clock, asked } = open(tiers, { staleIfError: '10m' })
@@ -258,6 +357,67 @@ describe.each(TIERS)('expire, %s', (tiers) => {
     run.resolve('loaded before')
     expect(await call).toBe('loaded before')
     expect(await cache.lookup(KEY)).toEqual({ status: 'miss' })
+  })
+})
+
+describe('expire, of two tiers', () => {
+  it('keeps the local copy for an outage, and drops it where the remote did not take it', async () => {
+    const { cache, loader, faults } = open('both', { staleIfError: '10m' })
+    for (const key of ['taken', 'failed']) await cache.set(key, 'old')
+    expect(await cache.expire('taken')).toBe(true)
+    faults.set('shorten', 'before')
+    await expect(cache.expire('failed')).rejects.toMatchObject({ operation: 'expire' })
+    for (const each of ['lease.read', 'get'] as const) faults.set(each, 'before')
+    expect(await cache.once('taken', loader.load)).toBe('old')
+    const call = cache.once('failed', () => Promise.reject(new Error('down')))
+    await expect(call).rejects.toThrow('down')
+  })
+
+  it('leaves nothing in local beside another change: nobody knows which came last', async () => {
+    const { cache, loader, faults } = open('both', { staleIfError: '10m' })
+    await cache.set(KEY, 'old')
+    await Promise.all([cache.set(KEY, 'new'), cache.expire(KEY)])
+    for (const each of ['lease.read', 'get', 'lease.take'] as const) faults.set(each, 'before')
+    loader.settleAll((run) => run.reject(new Error('down')))
+    await expect(cache.once(KEY, loader.load)).rejects.toThrow('down')
+  })
+})
+
+describe('what others hear', () => {
+  it.each([
+    { tiers: 'both', remote: 'holds it' },
+    { tiers: 'both', remote: 'has lost it' },
+    { tiers: 'local', remote: 'does not exist' },
+  ] as const)('an expire drops their copies: $tiers, the remote $remote', async (world) => {
+    const bus = memoryBus()
+    const { cache, clock, remote, other } = open(world.tiers, {
+      staleIfError: '10m',
+      sync: { bus },
+    })
+    const two = other()
+    await clock.advanceAsync(0)
+    await two.set(KEY, 'old')
+    await clock.advanceAsync(0)
+    expect(two.peek(KEY)).toBe('old')
+    if (world.remote === 'has lost it') remote.plant(KEY, new Uint8Array(0), 0)
+    await cache.expire(KEY)
+    await clock.advanceAsync(0)
+    expect(two.peek(KEY)).toBeUndefined()
+  })
+
+  it('a value that a load found not modified leaves their copies: they are right', async () => {
+    const bus = memoryBus()
+    const { cache, clock, other } = open('both', { staleIfError: '10m', sync: { bus } })
+    const two = other()
+    await clock.advanceAsync(0)
+    await cache.set(KEY, 'v')
+    await clock.advanceAsync(MINUTE)
+    const held = two.lookup(KEY)
+    expect((await held).status).toBe('stale')
+    expect(two.stats().localEntries).toBe(1)
+    await cache.once(KEY, ({ notModified }: LoaderContext) => notModified())
+    await clock.advanceAsync(1000)
+    expect([cache.peek(KEY), two.stats().localEntries]).toEqual(['v', 1])
   })
 })
 

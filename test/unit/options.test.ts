@@ -5,11 +5,18 @@ import { codecFinder } from '../../src/codec/registry.ts'
 import { lru } from '../../src/lru/lru.ts'
 import { systemClock } from '../../src/model/clock.ts'
 import { parseDuration } from '../../src/model/duration.ts'
-import { type CacheSettings, DEFAULTS, type NotFoundOptions } from '../../src/options/options.ts'
+import {
+  type CacheSettings,
+  DEFAULTS,
+  type NotFoundOptions,
+  type OnceOptions,
+  type RefreshOptions,
+} from '../../src/options/options.ts'
 import { resolveOptions } from '../../src/options/resolve-cache.ts'
 import {
   resolveGet,
   resolveOnce,
+  resolveRefreshCall,
   resolveSet,
   resolveTimeout,
 } from '../../src/options/resolve-call.ts'
@@ -315,5 +322,134 @@ describe('the options of one call', () => {
     expect(resolveTimeout(undefined, 'close', 7)).toBe(7)
     expect(resolveTimeout({}, 'close', 7)).toBe(7)
     expect(resolveTimeout({ timeout: '2s' }, 'close', 7)).toBe(2000)
+  })
+})
+
+describe('what is kept stale, and for how long callers wait', () => {
+  it('is refused by the cache where a caller would never be given the stale value', () => {
+    const timeouts = (softTimeout: number, hardTimeout: number) => () =>
+      resolved({ softTimeout, hardTimeout })
+    expect(timeouts(100, 100)).toThrow('softTimeout must be shorter than hardTimeout, 100 ms')
+    expect(timeouts(99, 100)).not.toThrow()
+  })
+
+  it.each([0, 1, -0.5, Number.NaN, '0.8'])('refuses a refreshAheadRatio of %j', (ratio) => {
+    expect(() => resolved({ refreshAheadRatio: ratio as number })).toThrow(
+      'refreshAheadRatio must be a number above 0 and below 1',
+    )
+  })
+
+  const keeping = resolved({
+    staleWhileRevalidate: '10s',
+    staleIfError: '30s',
+    softTimeout: 200,
+    hardTimeout: 1000,
+  })
+  const once = (options: OnceOptions<unknown>) =>
+    resolveOnce(options, codecs, { policy: keeping.policy, interval: undefined })
+
+  it('is narrowed by a call down to nothing, and up to what the cache keeps', () => {
+    expect(once({ staleWhileRevalidate: '30s', staleIfError: false })).toMatchObject({
+      staleWhileRevalidate: 30_000,
+      staleIfError: 0,
+    })
+    for (const name of ['staleWhileRevalidate', 'staleIfError'] as const) {
+      expect(() => once({ [name]: 30_001 })).toThrow(
+        `${name} of a call must be at most what the cache keeps, 30000 ms, but is 30001 ms`,
+      )
+    }
+  })
+
+  it('is held by a call against its own timeouts, and against those of the cache that it leaves', () => {
+    expect(() => once({ softTimeout: 300, hardTimeout: 300 })).toThrow('softTimeout must be')
+    expect(() => once({ softTimeout: 1000 })).toThrow('than hardTimeout, 1000 ms')
+    expect(() => once({ hardTimeout: 200 })).toThrow('but is 200 ms')
+    expect(once({ hardTimeout: false, softTimeout: 5000 })).toMatchObject({
+      hardTimeout: 0,
+      softTimeout: 5000,
+    })
+    expect(once({ softTimeout: false, hardTimeout: 100 })).toMatchObject({ softTimeout: 0 })
+  })
+
+  it.each(['meta', 'refresh'] as const)('%s of a call is true or false', (name) => {
+    expect(() => once({ [name]: 'yes' })).toThrow(`${name} must be true or false, but is "yes"`)
+  })
+})
+
+describe('the options of refresh', () => {
+  const policy = (settings: CacheSettings) => resolved({ ttl: '1m', jitterRatio: 0, ...settings })
+  const refreshOf = (refresh: RefreshOptions) => policy({ refresh }).refresh
+
+  it('are a second after the interval, 4 at a time and 10,000 keys where nothing is said', () => {
+    expect(refreshOf({ interval: '10s' })).toEqual({
+      interval: 10_000,
+      stopAfterLastAccess: 11_000,
+      concurrency: 4,
+      maxTasks: 10_000,
+    })
+  })
+
+  it('are taken as they are said, up to their limits', () => {
+    const said = { concurrency: 1000, maxTasks: 1_000_000 }
+    expect(refreshOf({ interval: '10s', stopAfterLastAccess: '1h', ...said })).toMatchObject({
+      stopAfterLastAccess: 3_600_000,
+      ...said,
+    })
+    expect(refreshOf({ interval: 1, concurrency: 1, maxTasks: 1 })?.concurrency).toBe(1)
+  })
+
+  it.each([
+    [
+      { concurrency: 1001 },
+      RangeError,
+      'refresh.concurrency must be a whole number from 1 to 1000',
+    ],
+    [
+      { maxTasks: 1_000_001 },
+      RangeError,
+      'refresh.maxTasks must be a whole number from 1 to 1000000',
+    ],
+    [{ maxTasks: 0 }, RangeError, 'refresh.maxTasks must be'],
+    [{ concurrency: '4' }, TypeError, 'refresh.concurrency must be a number'],
+    [{ interval: undefined }, TypeError, 'refresh needs an interval'],
+  ])('are refused: %j', (refresh, kind, message) => {
+    const make = () => refreshOf({ interval: '10s', ...refresh } as RefreshOptions)
+    expect(make).toThrow(kind)
+    expect(make).toThrow(message)
+  })
+
+  it('fit the shortest life that a value may have: the local ttl counts where there is no remote', () => {
+    const engine = lru({ maxEntries: 1, ttl: '20s' })
+    const settings = { ttl: '1m', jitterRatio: 0.1 } as const
+    const alone = (interval: number) => () =>
+      resolveOptions({ local: engine, refresh: { interval }, ...settings })
+    expect(alone(18_000)).toThrow('shorter than a value may live, 18000 ms')
+    expect(alone(17_999)).not.toThrow()
+    const both = resolveOptions({
+      local: engine,
+      remote,
+      refresh: { interval: '50s' },
+      ...settings,
+    })
+    expect(both.refresh?.interval).toBe(50_000)
+  })
+
+  it('fit the ttl of a call that asks for it, less what jitter takes', () => {
+    const call = (ttl: number) => () =>
+      resolveOnce({ refresh: true, ttl }, codecs, {
+        policy: policy({ jitterRatio: 0.5 }).policy,
+        interval: 10_000,
+      })
+    expect(call(20_000)).toThrow('shorter than a value may live, 10000 ms')
+    expect(call(20_002)).not.toThrow()
+  })
+
+  it('of one by hand are those that have a meaning for it', () => {
+    const impatient = { policy: policy({ softTimeout: 200 }).policy, interval: undefined }
+    const byHand = (options: object) => () => resolveRefreshCall(options, codecs, impatient)
+    expect(byHand({ softTimeout: 100 })).toThrow('refresh has no option "softTimeout"')
+    expect(byHand({ staleIfError: 1 })).toThrow('refresh has no option "staleIfError"')
+    // It takes nothing stale: the softTimeout of the cache is none of its own.
+    expect(byHand({ hardTimeout: 100 })()).toMatchObject({ hardTimeout: 100, softTimeout: 0 })
   })
 })

@@ -1,5 +1,6 @@
 // A service on jetcache-go for the interop tests. It obeys commands, one JSON object a line on
-// standard input, one answer a line on standard output. With -capture it writes golden vectors and ends.
+// standard input, one answer a line on standard output. With -capture it writes golden vectors and ends;
+// with -keep it obeys none, and keeps keys refreshed.
 package main
 
 import (
@@ -60,10 +61,15 @@ var client *redis.Client
 func main() {
 	capture := flag.String("capture", "", "directory to write golden vectors into")
 	url := flag.String("redis", "", "the Redis that is shared with the tests")
+	refreshed := flag.String("keep", "", "what to keep refreshed, as JSON")
 	flag.Parse()
 	logger.SetLevel(logger.LevelError)
 	if *capture != "" {
 		captureInto(*capture)
+		return
+	}
+	if *refreshed != "" {
+		keep(*refreshed)
 		return
 	}
 	options, err := redis.ParseURL(*url)

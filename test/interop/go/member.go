@@ -32,14 +32,24 @@ type news struct {
 
 var members = map[string]*member{}
 
-// join makes a member. It is subscribed when this returns.
+// join makes a member for the commands to come.
 func join(ctx context.Context, asked command) answer {
-	pubSub := client.Subscribe(context.Background(), asked.Channel)
-	if _, err := pubSub.Receive(ctx); err != nil {
+	joined, err := newMember(ctx, asked)
+	if err != nil {
 		return failed(err)
 	}
+	members[asked.Member] = joined
+	return answer{Text: joined.sourceID}
+}
+
+// newMember makes a member. It is subscribed when this returns.
+func newMember(ctx context.Context, asked command, more ...cache.Option) (*member, error) {
+	pubSub := client.Subscribe(context.Background(), asked.Channel)
+	if _, err := pubSub.Receive(ctx); err != nil {
+		return nil, err
+	}
 	joined := &member{sourceID: asked.Member + "-source", local: localTier(asked)}
-	joined.cache = open(asked.Codec,
+	joined.cache = open(asked.Codec, append([]cache.Option{
 		cache.WithName(asked.Member),
 		cache.WithLocal(joined.local),
 		cache.WithSourceId(joined.sourceID),
@@ -47,10 +57,9 @@ func join(ctx context.Context, asked command) answer {
 		cache.WithEventHandler(func(event *cache.Event) {
 			joined.publish(asked.Channel, event)
 		}),
-	)
-	members[asked.Member] = joined
+	}, more...)...)
 	go joined.listen(pubSub)
-	return answer{Text: joined.sourceID}
+	return joined, nil
 }
 
 func localTier(asked command) local.Local {

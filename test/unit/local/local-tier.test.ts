@@ -151,3 +151,57 @@ describe('dropping', () => {
     expect(local.size).toBe(0)
   })
 })
+
+describe('an entry that is kept for after its freshness', () => {
+  /** Fresh for 10 ms, kept for 30. */
+  function kept() {
+    const opened = tier()
+    const now = opened.clock.now()
+    const life = { freshUntil: now + 10, keptUntil: now + 30, aheadAt: Infinity }
+    opened.local.put('k', 'v', life)
+    return { ...opened, life }
+  }
+
+  it('is there, fresh or stale, until its time is over, and counts as no use', () => {
+    const { clock, local } = kept()
+    expect(local.kept('k')?.kept).toBe('v')
+    clock.advance(29)
+    expect(local.kept('k')?.kept).toBe('v')
+    clock.advance(1)
+    expect([local.kept('k'), local.size]).toEqual([undefined, 1])
+  })
+
+  it('is dropped by dropStale if it is stale, and only then', () => {
+    const { clock, local } = kept()
+    local.dropStale('k')
+    expect(local.peek('k')?.kept).toBe('v')
+    clock.advance(10)
+    local.dropStale('k')
+    expect(local.size).toBe(0)
+  })
+
+  it('is stale at once when it expires by hand, kept for as long as is said, and never longer', () => {
+    const { clock, local, life } = kept()
+    const now = clock.now()
+    local.expire('k', 5)
+    expect(local.peek('k')).toBeUndefined()
+    expect(local.kept('k')).toMatchObject({ freshUntil: now, keptUntil: now + 5 })
+    local.put('k', 'v', life)
+    local.expire('k', 1000)
+    expect(local.kept('k')?.keptUntil).toBe(life.keptUntil)
+  })
+
+  it('has been stale for no shorter time by expiring once more', () => {
+    const { clock, local, life } = kept()
+    clock.advance(15)
+    local.expire('k', 1000)
+    expect(local.kept('k')).toMatchObject(life)
+  })
+
+  it('is no placeholder: one that expires by hand leaves', () => {
+    const { clock, local } = tier()
+    local.put('k', NOT_FOUND, until(clock.now() + 10))
+    local.expire('k', 1000)
+    expect(local.size).toBe(0)
+  })
+})

@@ -24,7 +24,7 @@ function open() {
   return { flight, abandoned, join }
 }
 
-const LOADED: Loaded = fromLoader('value', undefined)
+const LOADED: Loaded = fromLoader('value', undefined, 'stored')
 
 describe('A flight that callers share', () => {
   it('gives its result to those who join before and after it lands', async () => {
@@ -55,6 +55,12 @@ describe('A flight that callers share', () => {
     leaving.abort('gone')
     expect(abandoned).toEqual(['gone'])
     for (const caller of joined) await expect(caller).rejects.toBe('gone')
+  })
+
+  it('is left at once by who comes with a signal that has aborted already', async () => {
+    const { abandoned, join } = open()
+    await expect(join(AbortSignal.abort('before'))).rejects.toBe('before')
+    expect(abandoned).toEqual(['before'])
   })
 
   it('a signal that aborts after the result has come is not heard any more', async () => {

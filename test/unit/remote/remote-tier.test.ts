@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CacheRemoteError } from '../../../src/model/errors.ts'
 import { Budget } from '../../../src/remote/budget.ts'
+import { Lease } from '../../../src/remote/lease.ts'
 import { RemoteTier } from '../../../src/remote/remote-tier.ts'
 import { newCounters } from '../../../src/stats/counters.ts'
 import {
@@ -11,7 +12,16 @@ import {
 import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { memoryRemote } from '../../../src/testing/memory-remote.ts'
 
-function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']) {
+interface Without {
+  readonly shorten?: false
+  readonly touch?: false
+}
+
+function open(
+  fault: Fault | 'none' = 'none',
+  gate?: FaultyRemoteOptions['gate'],
+  without: Without = {},
+) {
   const clock = manualClock()
   let observed = 0
   const observing = {
@@ -23,9 +33,13 @@ function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']
     },
   }
   const memory = memoryRemote({ clock })
+  if (without.shorten === false) Object.assign(memory, { shorten: undefined })
+  if (without.touch === false) Object.assign(memory.leases, { touch: undefined })
   const switches: { fault: Fault | 'none'; asked: number } = { fault, asked: 0 }
+  const operations: string[] = []
   const store = faultyRemote(memory, {
-    script: () => {
+    script: (operation) => {
+      operations.push(operation)
       switches.asked++
       return switches.fault
     },
@@ -44,7 +58,7 @@ function open(fault: Fault | 'none' = 'none', gate?: FaultyRemoteOptions['gate']
     onReplaced: () => undefined,
     warn: () => undefined,
   })
-  return { clock, memory, switches, counters, tier, observed: () => observed }
+  return { clock, memory, switches, counters, tier, operations, observed: () => observed }
 }
 
 const PLAIN = { event: 'setByOnce', unchanged: false } as const
@@ -378,5 +392,91 @@ describe('A fill under a lease', () => {
     }
     await expect(tier.fill({ ...fill, lease: undefined }, tier.budget())).rejects.toThrow()
     expect(tier.repairsPending).toBe(1)
+  })
+})
+
+describe('To shorten the life of a key', () => {
+  it('leaves its value, for so long, and tells whether there was one', async () => {
+    const { tier, memory } = open()
+    memory.plant('k', BYTES, 1000)
+    expect(await tier.shorten('k', 300, tier.budget())).toBe(true)
+    expect(memory.peek('k')).toEqual({ bytes: BYTES, ttlLeft: 300 })
+    expect(await tier.shorten('none', 300, tier.budget())).toBe(false)
+  })
+
+  it('is to delete it on a store that cannot', async () => {
+    const { tier, memory, operations } = open('none', undefined, { shorten: false })
+    memory.plant('k', BYTES, 1000)
+    expect(await tier.shorten('k', 300, tier.budget())).toBe(true)
+    expect([memory.size, operations]).toEqual([0, ['delete']])
+    expect(await tier.shorten('k', 300, tier.budget())).toBe(false)
+  })
+
+  it('is repaired where nobody knows whether it took', async () => {
+    const { tier, memory, clock, switches } = open('before')
+    memory.plant('k', BYTES, 1000)
+    const shortened = tier.shorten('k', 300, tier.budget())
+    await expect(shortened).rejects.toMatchObject({ operation: 'expire', outcome: 'unknown' })
+    expect(tier.repairsPending).toBe(1)
+    await expect(tier.get('k', tier.budget())).rejects.toMatchObject({ outcome: 'not sent' })
+    switches.fault = 'none'
+    await clock.advanceAsync(10_000)
+    expect([tier.repairsPending, memory.size]).toEqual([0, 0])
+  })
+})
+
+describe('A lock of the remote tier', () => {
+  it('is taken by one, for its life, and given back only with its own text', async () => {
+    const { tier, clock, memory } = open()
+    expect(await tier.lock('k', 'mine', 1000)).toBe(true)
+    expect(await tier.lock('k', 'another', 1000)).toBe(false)
+    await tier.unlock('k', 'another')
+    expect(memory.peek('k')?.ttlLeft).toBe(1000)
+    await tier.unlock('k', 'mine')
+    expect(memory.size).toBe(0)
+    expect(await tier.lock('k', 'mine', 1000)).toBe(true)
+    clock.advance(1000)
+    expect(await tier.lock('k', 'another', 1000)).toBe(true)
+  })
+
+  it('is neither taken nor refused where the remote cannot be asked', async () => {
+    const { tier } = open('before')
+    expect(await tier.lock('k', 'mine', 1000)).toBeUndefined()
+    await tier.unlock('k', 'mine')
+    expect(tier.repairsPending).toBe(0)
+  })
+})
+
+describe('A fill of what is there already', () => {
+  async function renew(without: Without = {}) {
+    const opened = open('none', undefined, without)
+    const { tier, memory, operations } = opened
+    memory.plant('k', BYTES, 500)
+    const lease = await tier.leases?.take('k', tier.budget())
+    if (!(lease instanceof Lease)) throw new Error('not granted')
+    operations.length = 0
+    const outcome = await tier.fill(
+      {
+        key: 'k',
+        expected: BYTES,
+        bytes: BYTES,
+        ttl: 2000,
+        lease,
+        mayStill: () => true,
+        event: 'setByOnce',
+        unchanged: true,
+      },
+      tier.budget(),
+    )
+    return { ...opened, outcome }
+  }
+
+  it('gives it another life without its bytes, or with them on a store that cannot', async () => {
+    const touched = await renew()
+    const filled = await renew({ touch: false })
+    for (const { outcome, memory } of [touched, filled]) {
+      expect([outcome, memory.peek('k')]).toEqual(['took', { bytes: BYTES, ttlLeft: 2000 }])
+    }
+    expect([touched.operations, filled.operations]).toEqual([['lease.touch'], ['lease.fill']])
   })
 })

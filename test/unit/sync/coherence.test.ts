@@ -164,6 +164,20 @@ it.each(['set', 'setByOnce', 'setByRefresh', 'setByMGet', 'delete', undefined] a
   },
 )
 
+it('refreshes of others are counted as foreign where they have no number', async () => {
+  const { bus, clock, one, two } = await openTwo()
+  one.coherence.changed(['k'], 'setByRefresh')
+  await clock.advanceAsync(0)
+  expect(two.did).toEqual([
+    ['refreshed', ['k']],
+    ['changed', 'k', false],
+  ])
+  expect(two.counters.foreignRefreshes).toBe(0)
+  bus.announce('c', go({ type: 'setByRefresh' }))
+  await clock.advanceAsync(0)
+  expect(two.counters.foreignRefreshes).toBe(1)
+})
+
 it('a lost message shows by the next one, and everything is dropped', async () => {
   let lose = false
   const bus = memoryBus({ carry: () => (lose ? 'drop' : 'deliver') })
