@@ -221,10 +221,12 @@ export class TierStack {
     }
     const may = ticket.mayStoreLocally()
     if (outcome === 'took' && expected !== undefined) fill.fence()
-    if (outcome === 'took' && lives.skipLocal) this.local?.delete(key)
-    if ((outcome === 'took' || outcome === 'unknown') && !lives.skipLocal && may) {
+    if (outcome === 'took' || outcome === 'unknown') {
       const most = outcome === 'took' ? Infinity : this.#trust.provisional
-      this.#put(key, formed.kept, sentAt, this.#span(key, formed.kept, lives, fresh, most))
+      const span = this.#span(key, formed.kept, lives, fresh, most)
+      if (may && !lives.skipLocal) this.#put(key, formed.kept, sentAt, span)
+      // What another read has brought there meanwhile may be what has just been replaced.
+      else this.local?.delete(key)
     }
     return { outcome, expiresAt: sentAt + ttl }
   }

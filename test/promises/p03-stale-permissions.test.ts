@@ -146,6 +146,7 @@ describe.each(TIERS)('staleWhileRevalidate, %s', (tiers) => {
       tier: tiers === 'local' ? 'local' : 'remote',
       ttlLeft: 30_000,
     })
+    expect(cache.stats()).toMatchObject({ hit: 0, miss: 4 })
     clock.advance(30_000)
     expect(await cache.lookup(KEY)).toEqual({ status: 'miss' })
   })

@@ -339,6 +339,21 @@ describe.each(LOAD_PATHS)('A refresh $leases', ({ settings: path, read, fill }) 
   })
 })
 
+it('a copy that was read anew during a refresh does not outlive it', async () => {
+  const { clock, process } = machine()
+  const { cache } = process()
+  const loader = new HeldLoader<string>()
+  await cache.once(KEY, () => 'old', { refresh: true })
+  await cache.once(KEY, loader.load, { refresh: true })
+  await pass(clock, INTERVAL)
+  const run = await loader.run(0)
+  cache.deleteLocal(KEY)
+  expect(await cache.once(KEY, loader.load)).toBe('old')
+  run.resolve('new')
+  await reactions()
+  expect(await cache.once(KEY, loader.load)).toBe('new')
+})
+
 describe('the table', () => {
   it('holds no more than maxTasks: the key that was asked for longest ago leaves', async () => {
     const { process } = machine()
@@ -558,6 +573,18 @@ describe('the lock', () => {
     expect(remote.peek(LOCK)?.ttlLeft).toBe(INTERVAL - 10)
   })
 
+  it('that nobody knows to be taken is none: nothing is loaded', async () => {
+    const { clock, process } = machine()
+    const { cache, faults, asked } = process()
+    const { load, count } = counting()
+    await cache.once(KEY, load, { refresh: true })
+    faults.set('set', 'before')
+    asked.length = 0
+    await passUntil(clock, () => cache.stats().refreshesFailed === 1)
+    await reactions()
+    expect([count(), asked]).toEqual([1, ['set']])
+  })
+
   it('is none of a key that is refreshed in local alone', async () => {
     const { clock, process, remote } = machine()
     const { cache, asked } = process()
@@ -644,9 +671,10 @@ describe('refreshAheadRatio', () => {
 
   it('a load ahead that stores nothing is not begun by each hit', async () => {
     const { clock, process } = machine()
-    const { cache } = process({ refreshAheadRatio: 0.5 })
+    const { cache, asked } = process({ refreshAheadRatio: 0.5 })
     await cache.set(KEY, 'old')
     clock.advance(30_000)
+    asked.length = 0
     let loads = 0
     const load = ({ skipStore }: LoaderContext) => {
       loads++
@@ -657,7 +685,7 @@ describe('refreshAheadRatio', () => {
       await cache.once(KEY, load)
       await reactions()
     }
-    expect(loads).toBe(1)
+    expect([loads, asked]).toEqual([1, ['lease.read', 'lease.take', 'lease.release']])
   })
 
   it('who joins a load ahead and leaves again does not end it', async () => {
