@@ -95,8 +95,9 @@ describe.for(Object.entries(CLIENTS))('what is sent to a real Redis by %s', ([, 
     const { cache } = opened
     // Once each, so that the server knows the scripts.
     await cache.once('cost:first', () => 1)
+    await Promise.all(['cost:two', 'cost:three'].map((key) => cache.once(key, () => 1)))
     await cache.get('cost:first', { skipLocal: true })
-    await cache.delete('cost:first')
+    for (const key of ['cost:first', 'cost:two', 'cost:three']) await cache.delete(key)
     return opened
   }
 
