@@ -363,7 +363,7 @@ describe('a remote that was asked last', () => {
     const { cache, clock, loader, other, faults } = open('both', settings)
     await other().set('fresh', 'v')
     await other().set('stale', 'v')
-    expect(await cache.get('fresh')).toBe('v')
+    expect(await cache.get('fresh', { localTtl: '10s' })).toBe('v')
     clock.advance(MINUTE)
     expect((await cache.lookup('stale')).status).toBe('stale')
     faults.every = 'before'

@@ -419,11 +419,12 @@ describe('a refresh by hand', () => {
 
   it('does not begin for who has left already', async () => {
     const { process } = machine()
-    const { cache } = process()
+    const { cache, asked } = process()
     const { load, count } = counting()
     const call = cache.refresh(KEY, load, { signal: AbortSignal.abort('left') })
     await expect(call).rejects.toBe('left')
-    expect(count()).toBe(0)
+    await reactions()
+    expect([count(), asked]).toEqual([0, []])
   })
 
   it('takes from the key’s own call what it does not say, but not the signal of that request', async () => {
@@ -437,6 +438,9 @@ describe('a refresh by hand', () => {
     expect(remote.peek(KEY)?.ttlLeft).toBe(30_000)
     expect(await cache.refresh(KEY, undefined, { ttl: '20s' })).toBe(3)
     expect(remote.peek(KEY)?.ttlLeft).toBe(20_000)
+    await cache.once('local', load, { refresh: true, skipRemote: true })
+    await cache.refresh('local', undefined, { ttl: '20s' })
+    expect([cache.peek('local'), remote.peek('local')]).toEqual([5, undefined])
   })
 
   it('answers a once that comes meanwhile with what is there', async () => {
@@ -450,20 +454,6 @@ describe('a refresh by hand', () => {
     expect(cache.stats().staleServed).toBe(0)
     ;(await loader.run(0)).resolve('new')
     expect(await refresh).toBe('new')
-  })
-
-  it('replaces older copies that are on their way to local', async () => {
-    const { process } = machine()
-    const { cache, hold } = process()
-    await cache.set(KEY, 'old')
-    cache.clearLocal()
-    const letGo = hold('get')
-    const get = cache.get(KEY)
-    await reactions()
-    expect(await cache.refresh(KEY, () => 'new')).toBe('new')
-    letGo()
-    await get
-    expect(cache.peek(KEY)).toBe('new')
   })
 })
 
@@ -623,16 +613,6 @@ describe('the lock', () => {
       expect(asked).toEqual([])
     }
   })
-
-  it('in vain leaves no timer behind when the cache closes', async () => {
-    const { clock, process, remote } = machine()
-    const { cache } = process()
-    await cache.once(KEY, () => 'old', { refresh: true })
-    remote.plant(LOCK, Buffer.from('1700000000'), 5 * INTERVAL)
-    await passUntil(clock, () => cache.stats().refreshesElsewhere === 1)
-    await cache.close()
-    expect(clock.pendingTimers).toBe(0)
-  })
 })
 
 describe('refreshAheadRatio', () => {
@@ -686,24 +666,6 @@ describe('refreshAheadRatio', () => {
       await reactions()
     }
     expect([loads, asked]).toEqual([1, ['lease.read', 'lease.take', 'lease.release']])
-  })
-
-  it('who joins a load ahead and leaves again does not end it', async () => {
-    const { clock, process } = machine()
-    const { cache } = process({ refreshAheadRatio: 0.5 })
-    const loader = new HeldLoader<string>()
-    await cache.set(KEY, 'old')
-    clock.advance(30_000)
-    await cache.once(KEY, loader.load)
-    const run = await loader.run(0)
-    const leaving = new AbortController()
-    const joined = cache.refresh(KEY, loader.load, { signal: leaving.signal })
-    leaving.abort('left')
-    await expect(joined).rejects.toBe('left')
-    expect(run.context.signal.aborted).toBe(false)
-    run.resolve('new')
-    await reactions()
-    expect(cache.peek(KEY)).toBe('new')
   })
 
   it('goes by the life that a loader or a call has chosen', async () => {
