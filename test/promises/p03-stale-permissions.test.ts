@@ -359,6 +359,14 @@ describe('a remote that was asked last', () => {
     },
   )
 
+  it('and holds what nobody can read, is not covered up by a stale local copy', async () => {
+    const { cache, clock, remote } = open('both', settings)
+    await cache.set(KEY, 'old')
+    clock.advance(MINUTE)
+    remote.plant(KEY, Uint8Array.of(0xc1), 2 * MINUTE)
+    expect((await cache.lookup(KEY)).status).toBe('error')
+  })
+
   it('has its values kept in local for when it is gone: one read fresh, and one read stale', async () => {
     const { cache, clock, loader, other, faults } = open('both', settings)
     await other().set('fresh', 'v')
