@@ -247,7 +247,7 @@ export class LoadFlight {
         },
       )
       look()
-      // The loader's first part has run already, and may have aborted it.
+      // One that has aborted before tells nobody any more.
       if (signal?.aborted) leave()
     })
   }
