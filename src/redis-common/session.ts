@@ -132,7 +132,6 @@ export class Session implements ConnectionWatcher {
 
   admission(server: RedisServer): Promise<void> | undefined {
     if (this.#admitted.has(server)) return undefined
-    this.#noticeGone()
     const asking = this.#ask(server)
     return this.#first ? undefined : asking
   }
@@ -147,6 +146,7 @@ export class Session implements ConnectionWatcher {
 
   /** Asks a server who it is, unless it is being asked, or has failed to say a moment ago. */
   #ask(server: RedisServer): Promise<void> {
+    this.#noticeGone()
     const now = this.#clock.monotonic()
     const before = this.#asked.get(server)
     // One that is silent is asked once: its connection would fill with questions.

@@ -320,6 +320,17 @@ describe('Several connections', () => {
     expect(admission(1)).toBeUndefined()
   })
 
+  it('of which one is new and a ping finds it first: it counts as replaced all the same', async () => {
+    const servers = [pretended('run-1'), pretended('run-2')]
+    const { session, admission, told } = await started(servers)
+    await settled()
+    Object.assign(servers[1] ?? {}, { runId: 'run-4' })
+    await session.ping()
+    await settled()
+    expect(told).toEqual(['reachable', 'reachable', 'replaced, open', 'reachable'])
+    expect(admission(1)).toBeUndefined()
+  })
+
   it('one that loads its data takes none until it is heard, while the others go on', async () => {
     const servers = [pretended('run-1'), pretended('run-2')]
     const { session, clock, admission, told } = await started(servers)
