@@ -2,8 +2,9 @@ import type { CodecFinder } from './codec/registry.ts'
 import type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
 import { Flights } from './flight/flights.ts'
 import { Waiters } from './flight/waiters.ts'
-import type { LocalEntry } from './local/local-store.ts'
+import type { LocalEngine, LocalEntry, LocalSurroundings } from './local/local-store.ts'
 import { LocalTier } from './local/local-tier.ts'
+import { tellRemovals } from './local/removals.ts'
 import type { Clock } from './model/clock.ts'
 import type { Duration } from './model/duration.ts'
 import { NOT_FOUND } from './model/entry.ts'
@@ -341,7 +342,7 @@ class TieredCache implements Cache<null> {
 
   clearLocal(): void {
     this.#checkOpen()
-    this.#write.clearLocal()
+    this.#write.clearLocal('deleted')
   }
 
   stats(): CacheStats {
@@ -375,7 +376,7 @@ class TieredCache implements Cache<null> {
     this.#read.close()
     await this.#within(timeout, this.#flights.idle())
     this.#flights.revokeAll()
-    this.#stack.local?.clear()
+    this.#stack.local?.clear('deleted')
     this.#release?.()
     await this.#within(timeout, this.#closeParts())
   }
@@ -434,12 +435,30 @@ class TieredCache implements Cache<null> {
     })
   }
 
+  #surroundings(
+    { onRemoval }: LocalEngine,
+    forms: ValueForms,
+    { clock, warn }: ResolvedOptions,
+  ): LocalSurroundings {
+    const give = (kept: unknown) => forms.give(kept)
+    return {
+      clock,
+      removed: onRemoval === undefined ? undefined : tellRemovals(onRemoval, give, warn),
+    }
+  }
+
   #newStack(options: ResolvedOptions): TierStack {
     const { local: engine, remote: store, codec, policy, clock, warn, sync, leasing } = options
     const counters = this.#counters
     const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
     const local =
-      engine === undefined ? undefined : new LocalTier(engine.create(), forms.keeper, clock)
+      engine === undefined
+        ? undefined
+        : new LocalTier(
+            engine.create(this.#surroundings(engine, forms, options)),
+            forms.keeper,
+            clock,
+          )
     const remote =
       store === undefined
         ? undefined
@@ -452,7 +471,7 @@ class TieredCache implements Cache<null> {
             leasing,
             announcer: this.#coherence,
             onDown: () => this.#waiters.wakeAll(),
-            onReplaced: () => this.#write.clearLocal(),
+            onReplaced: () => this.#write.clearLocal('invalidated'),
             warn,
           })
     const coherence = this.#coherence

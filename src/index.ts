@@ -6,7 +6,16 @@ export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'
 export { msgpack } from './codec/msgpack.ts'
 export type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
-export type { Isolation, LocalEngine, LocalEntry, LocalStore } from './local/local-store.ts'
+export type {
+  Isolation,
+  LocalEngine,
+  LocalEntry,
+  LocalStore,
+  LocalSurroundings,
+  RemovalCause,
+  RemovalListener,
+  Removed,
+} from './local/local-store.ts'
 export type { Clock, Timer } from './model/clock.ts'
 export type { Duration } from './model/duration.ts'
 export { parseDuration } from './model/duration.ts'

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.ts'
 import type { Life } from '../model/entry.ts'
 
 /** An entry of the local tier. */
@@ -16,18 +17,41 @@ export interface LocalEntry extends Life {
   answer: Promise<unknown> | undefined
 }
 
-/** A bounded map. It decides who leaves; when an entry's life is over is decided by its reader. */
+/**
+ * Why an entry has left the local tier.
+ * - `evicted`: another needed its room.
+ * - `expired`: its life was over.
+ * - `deleted`: by `delete`, `deleteLocal` or `clearLocal`, or with its cache.
+ * - `replaced`: another value has taken its place.
+ * - `invalidated`: another process has changed the key, or nobody can tell whether one has.
+ */
+export type RemovalCause = 'evicted' | 'expired' | 'deleted' | 'replaced' | 'invalidated'
+
+/** A bounded map. It decides who leaves; whether an entry still answers is decided by its reader. */
 export interface LocalStore {
   /** Counts as a use of the entry. */
   get(key: string): LocalEntry | undefined
   /** Does not count as a use. */
   peek(key: string): LocalEntry | undefined
-  /** Never above its bound, not even during the call. */
+  /** Never above its bound, not even during the call. It may refuse an entry, and then holds none. */
   set(key: string, entry: LocalEntry): void
-  delete(key: string): boolean
-  clear(): void
+  delete(key: string, cause: RemovalCause): boolean
+  clear(cause: RemovalCause): void
   /** Entries held, those whose life is over but which nobody has touched since included. */
   readonly size: number
+}
+
+/**
+ * Told after each entry that has left; it may come back to the store before it returns. Not where an
+ * entry with the same `kept` has taken its place.
+ */
+export type Removed = (key: string, entry: LocalEntry, cause: RemovalCause) => void
+
+/** What a store is given by the cache that it belongs to. */
+export interface LocalSurroundings {
+  readonly clock: Clock
+  /** `undefined`: nobody listens. */
+  readonly removed: Removed | undefined
 }
 
 /**
@@ -40,6 +64,14 @@ export interface LocalStore {
  */
 export type Isolation = 'copy' | 'frozen' | 'shared'
 
+/**
+ * Told of every entry that has left the local tier, soon after.
+ *
+ * @param value What a caller would get; `null` for a placeholder. With isolation `copy` a copy is made
+ * for it.
+ */
+export type RemovalListener = (key: string, value: unknown, cause: RemovalCause) => void
+
 /** What a function such as `lru()` returns: each cache makes a store of its own from it. */
 export interface LocalEngine {
   /** Names it in errors and counters. */
@@ -49,5 +81,6 @@ export interface LocalEngine {
   readonly isolation: Isolation
   /** The user's own copy function; only with isolation `copy`. */
   readonly copy: ((value: unknown) => unknown) | undefined
-  create(): LocalStore
+  readonly onRemoval: RemovalListener | undefined
+  create(surroundings: LocalSurroundings): LocalStore
 }

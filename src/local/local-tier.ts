@@ -1,7 +1,7 @@
 import type { Clock } from '../model/clock.ts'
 import { freshness, type Life, NOT_FOUND } from '../model/entry.ts'
 import type { Keeper } from './keeper.ts'
-import type { LocalEntry, LocalStore } from './local-store.ts'
+import type { LocalEntry, LocalStore, RemovalCause } from './local-store.ts'
 
 /** What every caller gets whose record is known not to exist. */
 const ABSENT: Promise<null> = Promise.resolve(null)
@@ -34,7 +34,7 @@ export class LocalTier {
     if (entry === undefined) return undefined
     const state = freshness(entry, this.#clock.now())
     if (state === 'fresh') return entry
-    if (state === 'expired') this.#store.delete(key)
+    if (state === 'expired') this.#store.delete(key, 'expired')
     return undefined
   }
 
@@ -52,7 +52,9 @@ export class LocalTier {
 
   /** Drops an entry that is not fresh. */
   dropStale(key: string): void {
-    if (this.kept(key) !== undefined && this.peek(key) === undefined) this.#store.delete(key)
+    if (this.kept(key) !== undefined && this.peek(key) === undefined) {
+      this.#store.delete(key, 'expired')
+    }
   }
 
   /** What one caller of a hit gets; `null` where the record is known not to exist. */
@@ -70,7 +72,7 @@ export class LocalTier {
     if (keptUntil > this.#clock.now()) {
       this.#store.set(key, { kept, freshUntil, keptUntil, aheadAt, answer: undefined })
     } else {
-      this.#store.delete(key)
+      this.#store.delete(key, 'replaced')
     }
   }
 
@@ -85,13 +87,13 @@ export class LocalTier {
   }
 
   /** Returns whether a fresh entry was there. */
-  delete(key: string): boolean {
+  delete(key: string, cause: RemovalCause = 'invalidated'): boolean {
     const held = this.peek(key) !== undefined
-    this.#store.delete(key)
+    this.#store.delete(key, cause)
     return held
   }
 
-  clear(): void {
-    this.#store.clear()
+  clear(cause: RemovalCause = 'invalidated'): void {
+    this.#store.clear(cause)
   }
 }

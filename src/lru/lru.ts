@@ -1,55 +1,35 @@
 import { LRUCache } from 'lru-cache'
-import type { Isolation, LocalEngine, LocalEntry, LocalStore } from '../local/local-store.ts'
-import { type Duration, parseDuration } from '../model/duration.ts'
-import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
+import {
+  checkEngineOptions,
+  checkWhole,
+  type EngineOptions,
+  engineOf,
+  type IsolationOptions,
+} from '../local/engine-options.ts'
+import type {
+  LocalEngine,
+  LocalEntry,
+  LocalStore,
+  RemovalCause,
+  Removed,
+} from '../local/local-store.ts'
 
 /** A JavaScript Map, which lru-cache keeps its keys in, holds no more. */
 const MOST_ENTRIES = 2 ** 24
 
-interface LruSize {
+interface LruSize extends EngineOptions {
   /**
    * The most entries kept, not-found placeholders included; beyond it the one that was used longest
    * ago leaves. A whole number from 1 to 16,777,216. The room for their bookkeeping (some 16 bytes
    * each) is taken at once.
    */
   readonly maxEntries: number
-  /**
-   * The most a value lives in the local tier, 1 ms to 10 years; never longer than its ttl, nor than
-   * what it has left in the remote tier.
-   *
-   * @default no bound but these
-   */
-  readonly ttl?: Duration | undefined
 }
 
-type LruIsolation =
-  | {
-      /**
-       * How callers are kept from changing what others get.
-       *
-       * @default 'copy'
-       */
-      readonly isolation?: 'copy' | undefined
-      /**
-       * Copies a value for one caller. Faster than the codec's copy if it knows the shapes; whatever
-       * it returns is handed out.
-       *
-       * @default the codec's own copy
-       */
-      readonly copy?: ((value: unknown) => unknown) | undefined
-    }
-  | {
-      readonly isolation: 'frozen' | 'shared'
-      /** Only with isolation `copy`: nothing is copied here. */
-      readonly copy?: undefined
-    }
-
 /** What `lru()` takes. */
-export type LruOptions = LruSize & LruIsolation
+export type LruOptions = LruSize & IsolationOptions
 
-const NAMES: ReadonlySet<string> = new Set(['maxEntries', 'ttl', 'isolation', 'copy'])
-
-const ISOLATIONS: ReadonlySet<unknown> = new Set<Isolation>(['copy', 'frozen', 'shared'])
+const NAMES = { maxEntries: true, ttl: true, isolation: true, copy: true, onRemoval: true } as const
 
 /**
  * A local tier that keeps the entries used last, on the package `lru-cache` (an optional peer, to
@@ -59,25 +39,32 @@ const ISOLATIONS: ReadonlySet<unknown> = new Set<Isolation>(['copy', 'frozen', '
  * @throws RangeError (`code: 'CACHE_OPTION'`) for `maxEntries` or `ttl` out of range.
  */
 export function lru(options: LruOptions): LocalEngine {
-  checkNames(options)
-  const { maxEntries, ttl, isolation = 'copy', copy } = options
-  checkMaxEntries(maxEntries)
-  checkIsolation(isolation, copy)
+  checkEngineOptions('lru', options, NAMES, 'lru({ maxEntries: 10_000 })')
+  const { maxEntries } = options
+  checkWhole('lru: maxEntries', maxEntries, MOST_ENTRIES, 'Say how many entries may be kept.')
   return {
-    name: 'lru',
-    ttl: ttl === undefined ? undefined : parseDuration(ttl, 'lru: ttl'),
-    isolation,
-    copy,
-    create: () => new LruStore(maxEntries),
+    ...engineOf('lru', options),
+    create: ({ removed }) => new LruStore(maxEntries, removed),
   }
 }
 
 class LruStore implements LocalStore {
   // Only its bound is used: lives are the reader's business, so that one clock decides them.
   readonly #entries: LRUCache<string, LocalEntry>
+  /** Why entries are leaving that this store was asked to drop. */
+  #cause: RemovalCause = 'deleted'
 
-  constructor(maxEntries: number) {
-    this.#entries = new LRUCache({ max: maxEntries })
+  constructor(maxEntries: number, removed: Removed | undefined) {
+    const dispose = (entry: LocalEntry, key: string, reason: LRUCache.DisposeReason) => {
+      if (reason === 'evict') removed?.(key, entry, 'evicted')
+      else if (reason !== 'set') removed?.(key, entry, this.#cause)
+      else if (this.#entries.peek(key)?.kept !== entry.kept) removed?.(key, entry, 'replaced')
+    }
+    this.#entries = new LRUCache({
+      max: maxEntries,
+      // After the change: whoever is told may come back.
+      ...(removed === undefined ? {} : { disposeAfter: dispose }),
+    })
   }
 
   get size(): number {
@@ -96,62 +83,13 @@ class LruStore implements LocalStore {
     this.#entries.set(key, entry)
   }
 
-  delete(key: string): boolean {
+  delete(key: string, cause: RemovalCause): boolean {
+    this.#cause = cause
     return this.#entries.delete(key)
   }
 
-  clear(): void {
+  clear(cause: RemovalCause): void {
+    this.#cause = cause
     this.#entries.clear()
   }
-}
-
-function checkNames(options: unknown): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw optionTypeError(
-      `lru: options must be an object, but is ${shown(options)}`,
-      'Call lru({ maxEntries: 10_000 }).',
-    )
-  }
-  for (const name of Object.keys(options)) {
-    if (NAMES.has(name)) continue
-    throw optionTypeError(
-      `lru: there is no option ${shown(name)}`,
-      `The options are ${[...NAMES].join(', ')}.`,
-    )
-  }
-}
-
-function checkMaxEntries(maxEntries: unknown): void {
-  if (typeof maxEntries !== 'number') {
-    throw optionTypeError(
-      `lru: maxEntries must be a number, but is ${shown(maxEntries)}`,
-      'Say how many entries may be kept.',
-    )
-  }
-  if (Number.isInteger(maxEntries) && maxEntries >= 1 && maxEntries <= MOST_ENTRIES) return
-  throw optionRangeError(
-    `lru: maxEntries must be a whole number from 1 to ${MOST_ENTRIES}, but is ${shown(maxEntries)}`,
-    'Say how many entries may be kept.',
-  )
-}
-
-function checkIsolation(isolation: unknown, copy: unknown): void {
-  if (!ISOLATIONS.has(isolation)) {
-    throw optionTypeError(
-      `lru: isolation must be 'copy', 'frozen' or 'shared', but is ${shown(isolation)}`,
-      "Leave it out for 'copy'.",
-    )
-  }
-  if (copy === undefined) return
-  if (typeof copy !== 'function') {
-    throw optionTypeError(
-      `lru: copy must be a function, but is ${shown(copy)}`,
-      "Leave it out to use the codec's copy.",
-    )
-  }
-  if (isolation === 'copy') return
-  throw optionTypeError(
-    `lru: copy does nothing with isolation ${shown(isolation)}`,
-    "Leave out copy, or choose isolation 'copy'.",
-  )
 }

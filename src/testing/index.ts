@@ -9,6 +9,7 @@ export {
   faultyRemote,
   type StoreOperation,
 } from './faulty-remote.ts'
+export { type LocalStoreConformanceOptions, localStoreConformance } from './local-conformance.ts'
 export { type ManualClock, type ManualClockOptions, manualClock } from './manual-clock.ts'
 export {
   type MemoryBus,

@@ -1,6 +1,7 @@
 import type { Codec } from '../codec/codec.ts'
 import type { Change, Flights } from '../flight/flights.ts'
 import type { Waiters } from '../flight/waiters.ts'
+import type { RemovalCause } from '../local/local-store.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import { CacheEncodeError } from '../model/errors.ts'
 import type { Lives, TierStack } from '../tiers/tier-stack.ts'
@@ -74,7 +75,7 @@ export class WritePath {
     const change = this.#flights.change(key)
     let voided = false
     try {
-      const held = this.#stack.local?.delete(key) ?? false
+      const held = this.#stack.local?.delete(key, 'deleted') ?? false
       const remote = this.#stack.remote
       if (remote === undefined) {
         this.#changed(key)
@@ -123,13 +124,13 @@ export class WritePath {
   /** Drops the local copy; what is on its way into local is not stored. */
   deleteLocal(key: string): boolean {
     this.#flights.fence(key)
-    return this.#stack.local?.delete(key) ?? false
+    return this.#stack.local?.delete(key, 'deleted') ?? false
   }
 
   /** Drops all local copies; what is on its way into local is not stored. */
-  clearLocal(): void {
+  clearLocal(cause: RemovalCause): void {
     this.#flights.fenceAll()
-    this.#stack.local?.clear()
+    this.#stack.local?.clear(cause)
   }
 
   #formed(key: string, value: unknown, codec: Codec | undefined): Formed {

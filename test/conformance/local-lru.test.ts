@@ -1,50 +1,54 @@
 import { describe, expect, it } from 'vitest'
-import type { LocalEntry } from '../../src/local/local-store.ts'
 import { type LruOptions, lru } from '../../src/lru/lru.ts'
+import { localStoreConformance } from '../../src/testing/local-conformance.ts'
+import { alone, entryOf } from '../support/local-store.ts'
 
-function entry(kept: unknown): LocalEntry {
-  return { kept, answer: undefined, freshUntil: 1, keptUntil: 1, aheadAt: Infinity }
-}
+localStoreConformance({
+  name: 'lru',
+  create: (surroundings) => lru({ maxEntries: 50 }).create(surroundings),
+  describe,
+  it,
+})
 
 describe('a store of lru()', () => {
   it('never holds more entries than its bound, whatever is done to it', () => {
-    const store = lru({ maxEntries: 10 }).create()
+    const store = lru({ maxEntries: 10 }).create(alone())
     let seed = 1
     for (let step = 0; step < 2000; step++) {
       seed = (seed * 48271) % 2147483647
       const key = `k${seed % 25}`
-      if (seed % 7 === 0) store.delete(key)
-      else store.set(key, entry(step))
+      if (seed % 7 === 0) store.delete(key, 'deleted')
+      else store.set(key, entryOf(step))
       expect(store.size).toBeLessThanOrEqual(10)
     }
     expect(store.size).toBe(10)
   })
 
   it('lets the entry go that was used longest ago', () => {
-    const store = lru({ maxEntries: 2 }).create()
-    store.set('a', entry(1))
-    store.set('b', entry(2))
+    const store = lru({ maxEntries: 2 }).create(alone())
+    store.set('a', entryOf(1))
+    store.set('b', entryOf(2))
     store.get('a')
-    store.set('c', entry(3))
+    store.set('c', entryOf(3))
     expect(store.peek('a')?.kept).toBe(1)
     expect(store.peek('b')).toBeUndefined()
     expect(store.peek('c')?.kept).toBe(3)
   })
 
   it('does not take a peek for a use', () => {
-    const store = lru({ maxEntries: 2 }).create()
-    store.set('a', entry(1))
-    store.set('b', entry(2))
+    const store = lru({ maxEntries: 2 }).create(alone())
+    store.set('a', entryOf(1))
+    store.set('b', entryOf(2))
     store.peek('a')
-    store.set('c', entry(3))
+    store.set('c', entryOf(3))
     expect(store.peek('a')).toBeUndefined()
   })
 
   it('replaces an entry in place and hands out the very entry it was given', () => {
-    const store = lru({ maxEntries: 2 }).create()
-    store.set('a', entry(1))
-    store.set('b', entry(2))
-    const replacement = entry(3)
+    const store = lru({ maxEntries: 2 }).create(alone())
+    store.set('a', entryOf(1))
+    store.set('b', entryOf(2))
+    const replacement = entryOf(3)
     store.set('a', replacement)
     expect(store.size).toBe(2)
     expect(store.get('a')).toBe(replacement)
@@ -52,31 +56,20 @@ describe('a store of lru()', () => {
   })
 
   it('keeps an entry whatever its life and its value: both are the business of its reader', () => {
-    const store = lru({ maxEntries: 2, ttl: 1 }).create()
-    store.set('a', entry(undefined))
-    expect(store.get('a')).toEqual(entry(undefined))
+    const store = lru({ maxEntries: 2, ttl: 1 }).create(alone())
+    store.set('a', entryOf(undefined))
+    expect(store.get('a')).toEqual(entryOf(undefined))
   })
 
-  it('tells whether a delete found something', () => {
-    const store = lru({ maxEntries: 2 }).create()
-    store.set('a', entry(1))
-    expect([store.delete('a'), store.delete('a'), store.size]).toEqual([true, false, 0])
-  })
-
-  it('is empty after a clear, and usable', () => {
-    const store = lru({ maxEntries: 2 }).create()
-    store.set('a', entry(1))
-    store.clear()
-    expect([store.size, store.get('a')]).toEqual([0, undefined])
-    store.set('b', entry(2))
-    expect(store.get('b')?.kept).toBe(2)
-  })
-
-  it('shares nothing with another store of the same engine', () => {
-    const engine = lru({ maxEntries: 2 })
-    const one = engine.create()
-    one.set('a', entry(1))
-    expect(engine.create().get('a')).toBeUndefined()
+  it('tells nothing of an entry whose value is stored again with another life', () => {
+    const told: string[] = []
+    const removed = (key: string) => void told.push(key)
+    const store = lru({ maxEntries: 2 }).create({ ...alone(), removed })
+    store.set('a', entryOf(1))
+    store.set('a', { ...entryOf(1), freshUntil: 2, keptUntil: 2 })
+    expect(told).toEqual([])
+    store.set('a', entryOf(2))
+    expect(told).toEqual(['a'])
   })
 })
 

@@ -19,6 +19,7 @@ import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 import { HeldLoader, reactions } from '../support/held-loader.ts'
 import { LOAD_PATHS } from '../support/load-paths.ts'
+import { alone } from '../support/local-store.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -141,7 +142,7 @@ describe('P11, the bound of close', () => {
       },
     })
     const engine = lru({ maxEntries: 10 })
-    const localStore = engine.create()
+    const localStore = engine.create(alone())
     const local = { ...engine, create: () => localStore }
     const common = { clock, jitterRatio: 0, remoteTimeout: '1m', ...settings } as const
     const cache = createCache({ local, remote: store, ...common })

@@ -7,6 +7,7 @@ import { lru } from '../../../src/lru/lru.ts'
 import type { Clock } from '../../../src/model/clock.ts'
 import { NOT_FOUND } from '../../../src/model/entry.ts'
 import { type ManualClock, manualClock } from '../../../src/testing/manual-clock.ts'
+import { alone } from '../../support/local-store.ts'
 
 function until(freshUntil: number) {
   return { freshUntil, keptUntil: freshUntil, aheadAt: Infinity }
@@ -16,7 +17,7 @@ const copying: Copying = { copy: copyPlain, decode: () => undefined }
 
 function tier(isolation: Isolation = 'copy', maxEntries = 3) {
   const clock: ManualClock = manualClock()
-  const store: LocalStore = lru({ maxEntries }).create()
+  const store: LocalStore = lru({ maxEntries }).create(alone())
   const local = new LocalTier(store, keeperFor(isolation, copying, copying), clock)
   return { clock, store, local }
 }

@@ -1,0 +1,131 @@
+import { type Duration, parseDuration } from '../model/duration.ts'
+import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
+import type { Isolation, LocalEngine, RemovalListener } from './local-store.ts'
+
+/** What every engine takes. */
+export interface EngineOptions {
+  /**
+   * The most a value lives in the local tier, 1 ms to 10 years; never longer than its ttl, nor than
+   * what it has left in the remote tier.
+   *
+   * @default no bound but these
+   */
+  readonly ttl?: Duration | undefined
+  /**
+   * Told of every entry that has left: its key, what a caller would have got, and why. It is called in
+   * a microtask after the change; what it throws is warned of and goes no further.
+   */
+  readonly onRemoval?: RemovalListener | undefined
+}
+
+/** How an engine that holds values keeps its callers apart. */
+export type IsolationOptions =
+  | {
+      /**
+       * How callers are kept from changing what others get.
+       *
+       * @default 'copy'
+       */
+      readonly isolation?: 'copy' | undefined
+      /**
+       * Copies a value for one caller. Faster than the codec's copy if it knows the shapes; whatever
+       * it returns is handed out.
+       *
+       * @default the codec's own copy
+       */
+      readonly copy?: ((value: unknown) => unknown) | undefined
+    }
+  | {
+      readonly isolation: 'frozen' | 'shared'
+      /** Only with isolation `copy`: nothing is copied here. */
+      readonly copy?: undefined
+    }
+
+const ISOLATIONS: ReadonlySet<unknown> = new Set<Isolation>(['copy', 'frozen', 'shared'])
+
+/**
+ * @param engine Its name, which errors begin with.
+ * @throws TypeError (`code: 'CACHE_OPTION'`) for anything but an object, and for an unknown name.
+ */
+export function checkEngineOptions(
+  engine: string,
+  options: unknown,
+  names: Readonly<Record<string, true>>,
+  example: string,
+): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw optionTypeError(
+      `${engine}: options must be an object, but is ${shown(options)}`,
+      `Call ${example}.`,
+    )
+  }
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(names, name)) continue
+    throw optionTypeError(
+      `${engine}: there is no option ${shown(name)}`,
+      `The options are ${Object.keys(names).join(', ')}.`,
+    )
+  }
+}
+
+/**
+ * The part of an engine that is the same for all.
+ *
+ * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`)
+ */
+export function engineOf(
+  name: string,
+  options: EngineOptions & IsolationOptions,
+): Omit<LocalEngine, 'create'> {
+  const { ttl, isolation = 'copy', copy, onRemoval } = options
+  checkIsolation(name, isolation, copy)
+  if (onRemoval !== undefined && typeof onRemoval !== 'function') {
+    throw optionTypeError(
+      `${name}: onRemoval must be a function, but is ${shown(onRemoval)}`,
+      'Pass (key, value, cause) => {}, or leave it out.',
+    )
+  }
+  return {
+    name,
+    ttl: ttl === undefined ? undefined : parseDuration(ttl, `${name}: ttl`),
+    isolation,
+    copy,
+    onRemoval,
+  }
+}
+
+/**
+ * @param what The option, as errors name it.
+ * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`)
+ */
+export function checkWhole(what: string, value: unknown, most: number, remedy: string): number {
+  if (typeof value !== 'number') {
+    throw optionTypeError(`${what} must be a number, but is ${shown(value)}`, remedy)
+  }
+  if (Number.isInteger(value) && value >= 1 && value <= most) return value
+  throw optionRangeError(
+    `${what} must be a whole number from 1 to ${most}, but is ${shown(value)}`,
+    remedy,
+  )
+}
+
+function checkIsolation(name: string, isolation: unknown, copy: unknown): void {
+  if (!ISOLATIONS.has(isolation)) {
+    throw optionTypeError(
+      `${name}: isolation must be 'copy', 'frozen' or 'shared', but is ${shown(isolation)}`,
+      "Leave it out for 'copy'.",
+    )
+  }
+  if (copy === undefined) return
+  if (typeof copy !== 'function') {
+    throw optionTypeError(
+      `${name}: copy must be a function, but is ${shown(copy)}`,
+      "Leave it out to use the codec's copy.",
+    )
+  }
+  if (isolation === 'copy') return
+  throw optionTypeError(
+    `${name}: copy does nothing with isolation ${shown(isolation)}`,
+    "Leave out copy, or choose isolation 'copy'.",
+  )
+}
