@@ -1,0 +1,241 @@
+import type { Timer } from '../../model/clock.ts'
+import type { LocalEntry, LocalStore, LocalSurroundings, RemovalCause } from '../local-store.ts'
+import { Controller } from './controller.ts'
+import { KeyHash } from './key-hash.ts'
+import { NONE, Policy } from './policy.ts'
+import { FrequencySketch } from './sketch.ts'
+
+/** Entries there is room for at first; it doubles. */
+const FIRST_ROOM = 64
+
+/** Milliseconds between two looks for entries whose life is over, and where the last found many. */
+const SWEEP_EVERY = 1000
+const SWEEP_SOON = 20
+
+/** A look takes some 0.1 ms for the slots, and some 0.5 ms for those that leave. */
+const MOST_LOOKED_AT = 65_536
+const MOST_SWEPT = 1000
+
+/** A mark's highest bit. */
+const SAMPLED = 0x80
+
+/** The bound of a store. */
+export interface Room {
+  /** The most weight; without weights, entries. */
+  readonly capacity: number
+  /** Weighs an entry; `undefined`: each is 1. Not above 0: it is not taken. */
+  readonly weigh: ((key: string, entry: LocalEntry) => number) | undefined
+}
+
+/**
+ * Entries by key, their lives, and who is told of those that leave. Who that is is decided by `Policy`.
+ *
+ * Everything that belongs to an entry lies in its slot and leaves with it. Hits are noted down and counted
+ * some at a time, always before anything else is decided: the order of uses stays what it was.
+ */
+export class TinyLfuStore implements LocalStore {
+  readonly #surroundings: LocalSurroundings
+  readonly #room: Room
+  readonly #hash: KeyHash
+  readonly #sketch: FrequencySketch
+  readonly #policy: Policy
+  readonly #controller: Controller
+  readonly #slots = new Map<string, number>()
+  readonly #keys: (string | undefined)[] = []
+  readonly #entries: (LocalEntry | undefined)[] = []
+  /** When the life of what lies in a slot is over. */
+  #ends: Float64Array
+  /**
+   * What a hit of a slot need not do: the low bits say the age in which the sketch counts it no more, the
+   * highest that the controller wants to hear of it.
+   */
+  #marks: Uint8Array
+  /** Until when, by the policy's `moves`, hits of a slot change nothing. */
+  #quietUntil: Int32Array
+  /** Of the sketch, as of the last count. */
+  #age = 0
+  #sweep: Timer | undefined
+  /** The slot that the next look begins with. */
+  #hand = 0
+  /** As of the last look: what ended before it is over for certain. */
+  #now = Number.NEGATIVE_INFINITY
+
+  constructor(room: Room, surroundings: LocalSurroundings, random: () => number = Math.random) {
+    const { capacity, weigh } = room
+    const weighted = weigh !== undefined
+    this.#surroundings = surroundings
+    this.#room = room
+    this.#hash = new KeyHash(random)
+    const most = weighted ? undefined : capacity
+    this.#sketch = new FrequencySketch(FIRST_ROOM, most)
+    this.#policy = new Policy(capacity, this.#sketch, FIRST_ROOM, weighted)
+    this.#controller = new Controller(this.#policy, this.#sketch, most)
+    this.#ends = new Float64Array(this.#policy.slots)
+    this.#marks = new Uint8Array(this.#policy.slots)
+    this.#quietUntil = new Int32Array(this.#policy.slots)
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  get(key: string): LocalEntry | undefined {
+    const slot = this.#slots.get(key)
+    if (slot === undefined) return undefined
+    // Most hits are of a few: what would change nothing is not noted down.
+    if ((((this.#quietUntil[slot] as number) - this.#policy.moves) | 0) > 0) {
+      return this.#entries[slot]
+    }
+    this.#use(slot)
+    return this.#entries[slot]
+  }
+
+  peek(key: string): LocalEntry | undefined {
+    const slot = this.#slots.get(key)
+    return slot === undefined ? undefined : this.#entries[slot]
+  }
+
+  set(key: string, entry: LocalEntry): void {
+    const weight = this.#room.weigh?.(key, entry) ?? 1
+    const held = this.#slots.get(key)
+    if (!(weight > 0 && weight <= this.#room.capacity)) {
+      if (held !== undefined) this.#drop(held, 'replaced', false)
+      return
+    }
+    if (held === undefined) this.#add(key, entry, weight)
+    else this.#replace(held, entry, weight)
+    this.#makeRoom()
+    if (this.#sweep === undefined) this.#sweepIn(SWEEP_EVERY)
+  }
+
+  delete(key: string, cause: RemovalCause): boolean {
+    const slot = this.#slots.get(key)
+    if (slot === undefined) return false
+    this.#drop(slot, cause, true)
+    return true
+  }
+
+  clear(cause: RemovalCause): void {
+    const { removed } = this.#surroundings
+    if (removed !== undefined) {
+      for (const [key, slot] of this.#slots) {
+        removed(key, this.#entries[slot] as LocalEntry, cause)
+      }
+    }
+    this.#slots.clear()
+    this.#policy.clear()
+    this.#keys.length = 0
+    this.#entries.length = 0
+    this.#sweep?.cancel()
+    this.#sweep = undefined
+  }
+
+  #add(key: string, entry: LocalEntry, weight: number): void {
+    const hash = this.#hash.of(key)
+    this.#increment(hash)
+    const slot = this.#policy.insert(hash, weight)
+    if (this.#ends.length < this.#policy.slots) this.#grow()
+    const sampled = this.#controller.samples(hash)
+    this.#marks[slot] = sampled ? SAMPLED : 0
+    this.#quietUntil[slot] = this.#policy.moves
+    if (sampled) this.#controller.observe(hash)
+    this.#slots.set(key, slot)
+    this.#keys[slot] = key
+    this.#entries[slot] = entry
+    this.#ends[slot] = entry.keptUntil
+  }
+
+  /** It keeps its place: to be written is no use. */
+  #replace(slot: number, entry: LocalEntry, weight: number): void {
+    const before = this.#entries[slot] as LocalEntry
+    this.#entries[slot] = entry
+    this.#ends[slot] = entry.keptUntil
+    if (this.#room.weigh !== undefined) this.#policy.reweigh(slot, weight)
+    if (before.kept === entry.kept) return
+    this.#surroundings.removed?.(this.#keys[slot] as string, before, 'replaced')
+  }
+
+  /** Those leave who must for the newest, if there are any. */
+  #makeRoom(): void {
+    for (let slot = this.#policy.victim(); slot !== NONE; slot = this.#policy.victim()) {
+      this.#forget(slot, (this.#ends[slot] as number) <= this.#now ? 'expired' : 'evicted')
+    }
+  }
+
+  /** @param mayReturn Whether it is remembered for the place that it had. */
+  #drop(slot: number, cause: RemovalCause, mayReturn: boolean): void {
+    this.#policy.remove(slot, mayReturn)
+    this.#forget(slot, cause)
+  }
+
+  #forget(slot: number, cause: RemovalCause): void {
+    const key = this.#keys[slot] as string
+    const entry = this.#entries[slot] as LocalEntry
+    this.#slots.delete(key)
+    this.#keys[slot] = undefined
+    this.#entries[slot] = undefined
+    this.#surroundings.removed?.(key, entry, cause)
+  }
+
+  #use(slot: number): void {
+    const done = (this.#age % 127) + 1
+    let mark = this.#marks[slot] as number
+    if (mark !== done) {
+      const hash = this.#policy.hashOf(slot)
+      if ((mark & ~SAMPLED) !== done && !this.#increment(hash)) {
+        mark = (mark & SAMPLED) | done
+        this.#marks[slot] = mark
+      }
+      if ((mark & SAMPLED) !== 0 && this.#controller.samples(hash)) this.#controller.observe(hash)
+    }
+    this.#policy.touch(slot)
+    if (mark === done) this.#quietUntil[slot] = this.#policy.youngUntil(slot)
+  }
+
+  /** Returns whether it counted. */
+  #increment(hash: number): boolean {
+    const counted = this.#sketch.increment(hash)
+    if (this.#age !== this.#sketch.ages) {
+      // All are counted again.
+      this.#age = this.#sketch.ages
+      this.#quietUntil.fill(this.#policy.moves)
+    }
+    return counted
+  }
+
+  #grow(): void {
+    const { slots } = this.#policy
+    const ends = new Float64Array(slots)
+    ends.set(this.#ends)
+    this.#ends = ends
+    const marks = new Uint8Array(slots)
+    marks.set(this.#marks)
+    this.#marks = marks
+    const quietUntil = new Int32Array(slots)
+    quietUntil.set(this.#quietUntil)
+    this.#quietUntil = quietUntil
+    this.#sketch.grow(slots)
+  }
+
+  #sweepIn(ms: number): void {
+    this.#sweep = this.#surroundings.clock.setTimer(ms, () => this.#sweepSome())
+  }
+
+  /** Entries leave whose life is over, though nobody has asked for them. */
+  #sweepSome(): void {
+    const now = this.#surroundings.clock.now()
+    this.#now = now
+    const { slots } = this.#policy
+    let left = 0
+    let looked = 0
+    for (; looked < Math.min(slots, MOST_LOOKED_AT) && left < MOST_SWEPT; looked++) {
+      if (this.#hand >= slots) this.#hand = 0
+      const slot = this.#hand++
+      if ((this.#ends[slot] as number) > now || this.#entries[slot] === undefined) continue
+      this.#drop(slot, 'expired', true)
+      left++
+    }
+    if (this.#slots.size === 0) this.#sweep = undefined
+    else this.#sweepIn(left === MOST_SWEPT ? SWEEP_SOON : SWEEP_EVERY)
+  }
+}
