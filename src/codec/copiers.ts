@@ -1,0 +1,132 @@
+import { copyPlain } from './copy.ts'
+import { type Copy, compileCopy } from './copy-code.ts'
+import { NOTHING, OTHER, type Shape, Widening } from './shape.ts'
+
+/** Of sets of outermost keys, those asked for last. */
+const MOST_NAMES = 512
+/** Functions in memory: a few kilobytes each, with what V8 makes of them. */
+const MOST_FUNCTIONS = 512
+/** Characters of all keys together, beyond which a value has a shape of its own. */
+const MOST_KEY_TEXT = 4096
+/** Compiling costs as much as it saves in some hundred copies. */
+const COMPILE_AFTER = 128
+/** A shape that still changes after that many functions is not worth another. */
+const MOST_OUTGROWN = 8
+
+/** Shapes of values whose outermost keys are the same; more of them are widened into one. */
+const MOST_VARIANTS = 4
+
+/** A shape, and the function for it. */
+interface Variant {
+  shape: Shape
+  /** Made by values of this shape since it was last widened. */
+  copies: number
+  /** Functions whose shape was widened after all. */
+  outgrown: number
+  /**
+   * For this very shape. Values keep their function; one that no value keeps any more is collected,
+   * and makes room for another.
+   */
+  copy: WeakRef<Copy> | undefined
+}
+
+/** Generated copy functions, one for all values of a shape. */
+export class Copiers {
+  readonly #variants = new Map<string, Variant[]>()
+  readonly #compile: (shape: Shape) => Copy | undefined
+  readonly #widening = new Widening()
+  readonly #collected = new FinalizationRegistry<undefined>(() => {
+    this.#functions--
+  })
+  #functions = 0
+  #forbidden = false
+
+  constructor(compile: (shape: Shape) => Copy | undefined = compileCopy) {
+    this.#compile = compile
+  }
+
+  /**
+   * A function that copies `value`, now and later, as `copyPlain` would; `undefined`: there is none
+   * yet, ask again after more copies.
+   *
+   * @param value Nobody changes it any more, so that its shape is looked at once.
+   * @param copies Made of it since the last question.
+   */
+  copierOf(value: object, copies: number): Copy | undefined {
+    if (this.#forbidden) return copyPlain
+    const name = nameOf(value)
+    const variant = name === undefined ? undefined : this.#variantFor(value, this.#named(name))
+    if (variant === undefined) return copyPlain
+    variant.copies += copies
+    return variant.copy?.deref() ?? this.#compiled(variant)
+  }
+
+  /** Of the shapes under a name, which become those asked for last. */
+  #named(name: string): Variant[] {
+    let variants = this.#variants.get(name)
+    if (variants !== undefined) this.#variants.delete(name)
+    else {
+      variants = []
+      if (this.#variants.size === MOST_NAMES) {
+        const [oldest] = this.#variants.keys()
+        this.#variants.delete(oldest as string)
+      }
+    }
+    this.#variants.set(name, variants)
+    return variants
+  }
+
+  /** The first that covers the value, or can be widened to and loses nothing; `undefined`: none can. */
+  #variantFor(value: object, variants: Variant[]): Variant | undefined {
+    for (const variant of variants) {
+      const shape = this.#widening.widen(variant.shape, value)
+      if (shape === variant.shape) return variant
+      if (!this.#widening.lossy) return grown(variant, shape)
+    }
+    if (variants.length < MOST_VARIANTS) {
+      const shape = this.#widening.widen(NOTHING, value)
+      if (shape === OTHER) return undefined
+      const variant: Variant = { shape, copies: 0, outgrown: 0, copy: undefined }
+      variants.push(variant)
+      return variant
+    }
+    const last = variants[MOST_VARIANTS - 1] as Variant
+    return grown(last, this.#widening.widen(last.shape, value))
+  }
+
+  #compiled(variant: Variant): Copy | undefined {
+    if (variant.copies < COMPILE_AFTER || this.#functions === MOST_FUNCTIONS) return undefined
+    const copy = this.#compile(variant.shape)
+    if (copy === undefined) {
+      this.#forbidden = true
+      this.#variants.clear()
+      return copyPlain
+    }
+    variant.copy = new WeakRef(copy)
+    this.#functions++
+    this.#collected.register(copy, undefined)
+    return copy
+  }
+}
+
+function grown(variant: Variant, shape: Shape): Variant | undefined {
+  if (shape === OTHER || variant.outgrown === MOST_OUTGROWN) return undefined
+  if (variant.copy !== undefined) variant.outgrown++
+  variant.shape = shape
+  variant.copies = 0
+  variant.copy = undefined
+  return variant
+}
+
+/** What values of one shape have in common, cheaply. `undefined`: not worth a function. */
+function nameOf(value: object): string | undefined {
+  const isList = Array.isArray(value)
+  const first: unknown = isList ? value[0] : value
+  if (typeof first !== 'object' || first === null) return '['
+  const keys = Array.isArray(first) ? [] : Object.keys(first)
+  const name = `${isList ? '[' : '{'}${keys.join('\0')}`
+  return name.length > MOST_KEY_TEXT ? undefined : name
+}
+
+/** One for the process, since that is what its bounds are about. */
+export const copiers: Copiers = new Copiers()
