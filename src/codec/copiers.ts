@@ -1,20 +1,23 @@
 import { copyPlain } from './copy.ts'
 import { type Copy, compileCopy } from './copy-code.ts'
-import { NOTHING, OTHER, type Shape, Widening } from './shape.ts'
+import { NOTHING, OTHER, type Shape, widen } from './shape.ts'
 
-/** Of sets of outermost keys, those asked for last. */
-const MOST_NAMES = 512
+/** Shapes remembered, those asked for last. */
+const MOST_SHAPES = 1024
 /** Functions in memory: a few kilobytes each, with what V8 makes of them. */
 const MOST_FUNCTIONS = 512
 /** Characters of all keys together, beyond which a value has a shape of its own. */
 const MOST_KEY_TEXT = 4096
-/** Compiling costs as much as it saves in some hundred copies. */
-const COMPILE_AFTER = 128
+/**
+ * Compiling costs as much as some hundred copies, and V8 makes the function fast after some thousand:
+ * it is for shapes that are copied all the time.
+ */
+const COMPILE_AFTER = 1024
 /** A shape that still changes after that many functions is not worth another. */
 const MOST_OUTGROWN = 8
 
-/** Shapes of values whose outermost keys are the same; more of them are widened into one. */
-const MOST_VARIANTS = 4
+/** Shapes of values whose outermost keys are the same, which are tried in turn. */
+const MOST_VARIANTS = 64
 
 /** A shape, and the function for it. */
 interface Variant {
@@ -34,11 +37,11 @@ interface Variant {
 export class Copiers {
   readonly #variants = new Map<string, Variant[]>()
   readonly #compile: (shape: Shape) => Copy | undefined
-  readonly #widening = new Widening()
   readonly #collected = new FinalizationRegistry<undefined>(() => {
     this.#functions--
   })
   #functions = 0
+  #shapes = 0
   #forbidden = false
 
   constructor(compile: (shape: Shape) => Copy | undefined = compileCopy) {
@@ -55,43 +58,43 @@ export class Copiers {
   copierOf(value: object, copies: number): Copy | undefined {
     if (this.#forbidden) return copyPlain
     const name = nameOf(value)
-    const variant = name === undefined ? undefined : this.#variantFor(value, this.#named(name))
+    const variant = name === undefined ? undefined : this.#variantFor(name, value)
     if (variant === undefined) return copyPlain
     variant.copies += copies
     return variant.copy?.deref() ?? this.#compiled(variant)
   }
 
-  /** Of the shapes under a name, which become those asked for last. */
-  #named(name: string): Variant[] {
-    let variants = this.#variants.get(name)
-    if (variants !== undefined) this.#variants.delete(name)
-    else {
-      variants = []
-      if (this.#variants.size === MOST_NAMES) {
-        const [oldest] = this.#variants.keys()
-        this.#variants.delete(oldest as string)
-      }
+  /** The first that covers the value or can be widened to; `undefined`: it is worth none. */
+  #variantFor(name: string, value: object): Variant | undefined {
+    const variants = this.#variants.get(name) ?? []
+    for (const variant of variants) {
+      const shape = widen(variant.shape, value)
+      if (shape === undefined) continue
+      this.#askedFor(name, variants)
+      return shape === variant.shape ? variant : grown(variant, shape)
     }
-    this.#variants.set(name, variants)
-    return variants
+    const shape = variants.length < MOST_VARIANTS ? widen(NOTHING, value) : OTHER
+    if (shape === undefined || shape === OTHER) return undefined
+    this.#askedFor(name, variants)
+    const variant: Variant = { shape, copies: 0, outgrown: 0, copy: undefined }
+    variants.push(variant)
+    this.#shapes++
+    this.#dropOldest()
+    return variant
   }
 
-  /** The first that covers the value, or can be widened to and loses nothing; `undefined`: none can. */
-  #variantFor(value: object, variants: Variant[]): Variant | undefined {
-    for (const variant of variants) {
-      const shape = this.#widening.widen(variant.shape, value)
-      if (shape === variant.shape) return variant
-      if (!this.#widening.lossy) return grown(variant, shape)
+  /** Moves it to the end, behind those that leave earlier. */
+  #askedFor(name: string, variants: Variant[]): void {
+    this.#variants.delete(name)
+    this.#variants.set(name, variants)
+  }
+
+  #dropOldest(): void {
+    for (const [name, variants] of this.#variants) {
+      if (this.#shapes <= MOST_SHAPES) return
+      this.#variants.delete(name)
+      this.#shapes -= variants.length
     }
-    if (variants.length < MOST_VARIANTS) {
-      const shape = this.#widening.widen(NOTHING, value)
-      if (shape === OTHER) return undefined
-      const variant: Variant = { shape, copies: 0, outgrown: 0, copy: undefined }
-      variants.push(variant)
-      return variant
-    }
-    const last = variants[MOST_VARIANTS - 1] as Variant
-    return grown(last, this.#widening.widen(last.shape, value))
   }
 
   #compiled(variant: Variant): Copy | undefined {
@@ -110,7 +113,7 @@ export class Copiers {
 }
 
 function grown(variant: Variant, shape: Shape): Variant | undefined {
-  if (shape === OTHER || variant.outgrown === MOST_OUTGROWN) return undefined
+  if (variant.outgrown === MOST_OUTGROWN) return undefined
   if (variant.copy !== undefined) variant.outgrown++
   variant.shape = shape
   variant.copies = 0

@@ -50,107 +50,101 @@ const MOST_KEYS = 64
 const MOST_PARTS = 256
 const MOST_DEPTH = 8
 
-/** Finds the next wider shape. */
-export class Widening {
-  /** Whether the last `widen` left something to the plain copy that had a shape before. */
-  lossy = false
+/**
+ * Returns `shape` itself if it covers `value` already, else the next wider one that does; `undefined`
+ * if that would leave something to the plain copy that had a shape before.
+ */
+export function widen(shape: Shape, value: unknown): Shape | undefined {
+  return widenPart(shape, value, 0, false)
+}
 
-  /** Returns `shape` itself if it covers `value` already, else the next wider one that does. */
-  widen(shape: Shape, value: unknown): Shape {
-    this.lossy = false
-    return this.#part(shape, value, 0, false)
+/** @param own Whether `shape` was made of other parts of this very value, so that it may lose some. */
+function widenPart(shape: Shape, value: unknown, depth: number, own: boolean): Shape | undefined {
+  if (shape === OTHER) return OTHER
+  if (typeof value !== 'object' || value === null) {
+    if (shape === NOTHING || shape === PRIMITIVE) return PRIMITIVE
+    return shape !== DATE && shape.kind === 'maybe' ? shape : maybe(shape)
   }
+  if (shape === NOTHING || shape === DATE) return widenObject(shape, value, depth, own)
+  const before = shape === PRIMITIVE ? NOTHING : shape.kind === 'maybe' ? shape.object : shape
+  const object = widenObject(before, value, depth, own)
+  if (before === shape || object === undefined || object === OTHER) {
+    return object === OTHER && shape === PRIMITIVE ? lost(own) : object
+  }
+  return object === before ? shape : maybe(object)
+}
 
-  /** @param own Whether `shape` was made of other parts of this very value. */
-  #part(shape: Shape, value: unknown, depth: number, own: boolean): Shape {
-    if (shape === OTHER) return OTHER
-    if (typeof value !== 'object' || value === null) {
-      if (shape === NOTHING || shape === PRIMITIVE) return PRIMITIVE
-      return shape !== DATE && shape.kind === 'maybe' ? shape : maybe(shape)
-    }
-    if (shape === PRIMITIVE) {
-      const object = this.#object(NOTHING, value, depth, own)
-      return object === OTHER ? this.#other(own) : maybe(object)
-    }
-    if (shape === NOTHING || shape === DATE || shape.kind !== 'maybe') {
-      return this.#object(shape, value, depth, own)
-    }
-    const object = this.#object(shape.object, value, depth, own)
-    if (object === shape.object) return shape
-    return object === OTHER ? OTHER : maybe(object)
+function widenObject(shape: Known, value: object, depth: number, own: boolean): Found | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype) {
+    return widenRecord(shape, value as Readonly<Record<string, unknown>>, depth, own)
   }
+  if (prototype === Array.prototype && Array.isArray(value)) {
+    return widenList(shape, value, depth, own)
+  }
+  if (prototype === Date.prototype && (shape === NOTHING || shape === DATE)) return DATE
+  return lost(own || shape === NOTHING)
+}
 
-  #object(shape: Known, value: object, depth: number, own: boolean): Found {
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype) {
-      return this.#record(shape, value as Readonly<Record<string, unknown>>, depth, own)
-    }
-    if (prototype === Array.prototype && Array.isArray(value)) {
-      return this.#list(shape, value, depth, own)
-    }
-    if (prototype === Date.prototype && (shape === NOTHING || shape === DATE)) return DATE
-    return this.#other(own || shape === NOTHING)
+function widenRecord(
+  shape: Known,
+  value: Readonly<Record<string, unknown>>,
+  depth: number,
+  own: boolean,
+): typeof OTHER | RecordShape | undefined {
+  const keys = Object.keys(value)
+  if (shape === NOTHING) {
+    if (depth === MOST_DEPTH || keys.length > MOST_KEYS) return OTHER
+    // Nothing that is new is lost.
+    const parts = keys.map((key) => widenPart(NOTHING, value[key], depth + 1, true) as Shape)
+    return record(keys, parts) ?? OTHER
   }
+  if (shape === DATE || shape.kind !== 'record' || shape.keys.length !== keys.length) {
+    return lost(own)
+  }
+  let parts: Shape[] | undefined
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string
+    if (key !== shape.keys[i]) return lost(own)
+    const part = shape.parts[i] as Shape
+    const widened = widenPart(part, value[key], depth + 1, own)
+    if (widened === undefined) return undefined
+    if (widened === part) continue
+    parts ??= [...shape.parts]
+    parts[i] = widened
+  }
+  return parts === undefined ? shape : (record(shape.keys, parts) ?? lost(own))
+}
 
-  #record(
-    shape: Known,
-    value: Readonly<Record<string, unknown>>,
-    depth: number,
-    own: boolean,
-  ): typeof OTHER | RecordShape {
-    const keys = Object.keys(value)
-    if (shape === NOTHING) {
-      if (depth === MOST_DEPTH || keys.length > MOST_KEYS) return OTHER
-      const parts = keys.map((key) => this.#part(NOTHING, value[key], depth + 1, true))
-      return record(keys, parts)
-    }
-    if (shape === DATE || shape.kind !== 'record' || shape.keys.length !== keys.length) {
-      return this.#other(own)
-    }
-    let parts: Shape[] | undefined
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i] as string
-      if (key !== shape.keys[i]) return this.#other(own)
-      const part = shape.parts[i] as Shape
-      const widened = this.#part(part, value[key], depth + 1, own)
-      if (widened === part) continue
-      parts ??= [...shape.parts]
-      parts[i] = widened
-    }
-    if (parts === undefined) return shape
-    const widened = record(shape.keys, parts)
-    return widened === OTHER ? this.#other(own) : widened
+function widenList(
+  shape: Known,
+  value: readonly unknown[],
+  depth: number,
+  own: boolean,
+): typeof OTHER | ListShape | undefined {
+  if (shape === NOTHING && depth === MOST_DEPTH) return OTHER
+  if (shape !== NOTHING && (shape === DATE || shape.kind !== 'list')) return lost(own)
+  const before = shape === NOTHING ? NOTHING : shape.part
+  let part: Shape | undefined = before
+  for (let i = 0; i < value.length && part !== OTHER; i++) {
+    part = widenPart(part, value[i], depth + 1, own || before === NOTHING)
+    if (part === undefined) return undefined
   }
+  if (shape !== NOTHING && part === before) return shape
+  return { kind: 'list', part, size: 1 + sizeOf(part) }
+}
 
-  #list(
-    shape: Known,
-    value: readonly unknown[],
-    depth: number,
-    own: boolean,
-  ): typeof OTHER | ListShape {
-    if (shape === NOTHING && depth === MOST_DEPTH) return OTHER
-    if (shape !== NOTHING && (shape === DATE || shape.kind !== 'list')) return this.#other(own)
-    const before = shape === NOTHING ? NOTHING : shape.part
-    let part: Shape = before
-    for (let i = 0; i < value.length && part !== OTHER; i++) {
-      part = this.#part(part, value[i], depth + 1, own || before === NOTHING)
-    }
-    if (shape !== NOTHING && part === before) return shape
-    return { kind: 'list', part, size: 1 + sizeOf(part) }
-  }
-
-  #other(expected: boolean): typeof OTHER {
-    if (!expected) this.lossy = true
-    return OTHER
-  }
+function lost(may: boolean): typeof OTHER | undefined {
+  return may ? OTHER : undefined
 }
 
 type Known = typeof NOTHING | typeof DATE | Compound
 type Found = typeof DATE | typeof OTHER | Compound
 
-function record(keys: readonly string[], parts: readonly Shape[]): typeof OTHER | RecordShape {
+/** `undefined`: too large. */
+function record(keys: readonly string[], parts: readonly Shape[]): RecordShape | undefined {
   const size = parts.reduce((sum, part) => sum + sizeOf(part), 1)
-  return size > MOST_PARTS ? OTHER : { kind: 'record', keys, parts, size }
+  return size > MOST_PARTS ? undefined : { kind: 'record', keys, parts, size }
 }
 
 function maybe(object: Compound | typeof DATE): Maybe {
