@@ -130,6 +130,3 @@ function nameOf(value: object): string | undefined {
   const name = `${isList ? '[' : '{'}${keys.join('\0')}`
   return name.length > MOST_KEY_TEXT ? undefined : name
 }
-
-/** One for the process, since that is what its bounds are about. */
-export const copiers: Copiers = new Copiers()

@@ -32,7 +32,7 @@ export interface RecordShape {
 }
 
 /** An array whose parts are alike, of any length. */
-export interface ListShape {
+interface ListShape {
   readonly kind: 'list'
   readonly part: Shape
   readonly size: number

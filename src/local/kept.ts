@@ -1,4 +1,4 @@
-import { copiers } from '../codec/copiers.ts'
+import { Copiers } from '../codec/copiers.ts'
 import { copyPlain } from '../codec/copy.ts'
 
 /** A value that knows how it is given. */
@@ -51,6 +51,9 @@ export class Copied extends Kept {
     return this.#value
   }
 }
+
+/** One for the process, since that is what its bounds are about. */
+const copiers = new Copiers()
 
 /** A function for a value is first looked for after so many copies, then each time they have doubled. */
 const FIRST_LOOK = 4
