@@ -152,6 +152,7 @@ describe('a generated copy', () => {
 
   it.each<[string, unknown]>([
     ['10,000 keys', Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`k${i}`, i]))],
+    ['100 keys', Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, i]))],
     ['many parts', Array.from({ length: 1 }, () => wide(60, 60))],
     ['a Date', new Date(5)],
     ['a Map', new Map([[1, {}]])],
@@ -184,6 +185,7 @@ describe('a shape', () => {
     ['other keys', { a: 1 }, { b: 1 }],
     ['keys in another order', { a: 1, b: 1 }, { b: 1, a: 1 }],
     ['more keys', { a: 1 }, { a: 1, b: 1 }],
+    ['fewer keys', { a: 1, b: 1 }, { a: 1 }],
     ['other keys far inside', { a: [{ b: 1 }] }, { a: [{ c: 1 }] }],
     ['an array for an object', { a: {} }, { a: [] }],
     ['a Date for an object', { a: {} }, { a: new Date() }],
