@@ -10,7 +10,7 @@ const KINDS: Readonly<Record<string, { readonly make: string; readonly count?: n
       rating: i + 0.6, tags: [text(i, 7), text(i, 6), text(i, 9)], note: null,
       dimensions: { width: 32, height: 61, depth: 24 }, updatedAt: 1763824512345 + i })`,
   },
-  'a short text': { make: 'text(i, 40)' },
+  'a short text': { make: 'text(i, 40)', count: 200_000 },
   'a long text': { make: 'text(i, 1000)' },
   'a text of two-byte characters': { make: `'ж'.repeat(100) + i` },
   'a text with one, late': { make: `text(i, 300) + 'ж'` },
