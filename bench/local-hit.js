@@ -1,9 +1,9 @@
 // A local hit through `once`, sequentially awaited, against awaiting an async function around
-// `Map.get`. Build first: npm run build (in the folder above).
+// `Map.get`; with the same shape for all keys, and with 40. Build first: npm run build (in the folder above).
 import { createCache } from '../dist/index.js'
 import { lru } from '../dist/lru/index.js'
 import { median, print } from './compare.js'
-import { small } from './objects.js'
+import { shaped, small } from './objects.js'
 
 const KEYS = Array.from({ length: 1000 }, (_, i) => `product:${i}`)
 const CALLS = 200_000
@@ -22,6 +22,9 @@ for (const isolation of ['shared', 'frozen', 'copy']) {
   for (const key of KEYS) await cache.set(key, small)
   contestants[`once, ${isolation}`] = (key) => cache.once(key, unexpected)
 }
+const many = createCache({ local: lru({ maxEntries: 10_000 }) })
+for (const [i, key] of KEYS.entries()) await many.set(key, shaped(i % 40))
+contestants['once, copy, 40 shapes'] = (key) => many.once(key, unexpected)
 
 const times = new Map(Object.keys(contestants).map((name) => [name, []]))
 for (let repetition = 0; repetition < REPETITIONS; repetition++) {

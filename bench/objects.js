@@ -50,3 +50,12 @@ export function orders(count) {
     createdAt: 1_763_000_000_000 + next(1e9),
   }))
 }
+
+/** Such a record with keys of its own for each number, and some of them in another order. */
+export function shaped(number) {
+  const entries = Object.entries(small).map(([key, value], i) =>
+    i % 3 === number % 3 ? [`${key}${number}`, value] : [key, value],
+  )
+  const turned = number % entries.length
+  return Object.fromEntries([...entries.slice(turned), ...entries.slice(0, turned)])
+}

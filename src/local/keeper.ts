@@ -1,3 +1,5 @@
+import { copyPlain } from '../codec/copy.ts'
+import { Copied, Encoded, Kept, Recopied } from './kept.ts'
 import type { Isolation } from './local-store.ts'
 
 /** Keeps values so that no caller can change what another gets. */
@@ -42,8 +44,8 @@ export function keeperFor(isolation: Isolation, copying: Copying, usual: Copying
           freezeDeeply(value)
             ? value
             : new Unfreezable(keepForCopies(value, bytes, copying, usual), usual),
-        give: (kept) => (kept instanceof Wrapped ? kept.give() : kept),
-        givesOne: (kept) => !(kept instanceof Wrapped),
+        give: (kept) => (kept instanceof Kept ? kept.give() : kept),
+        givesOne: (kept) => !(kept instanceof Kept),
       }
   }
 }
@@ -54,47 +56,8 @@ const SHARED: Keeper = {
   givesOne: () => true,
 }
 
-/** A value that knows how it is given. */
-abstract class Wrapped {
-  abstract give(): unknown
-}
-
-class Encoded extends Wrapped {
-  readonly #bytes: Uint8Array
-  readonly #decode: (bytes: Uint8Array) => unknown
-
-  constructor(bytes: Uint8Array, decode: (bytes: Uint8Array) => unknown) {
-    super()
-    this.#bytes = bytes
-    this.#decode = decode
-  }
-
-  /**
-   * A codec may hand out views of what it reads, so each caller's bytes are their own. (Not by
-   * `slice`: a Buffer's is a view itself.)
-   */
-  give(): unknown {
-    return this.#decode(new Uint8Array(this.#bytes))
-  }
-}
-
-class Copied extends Wrapped {
-  readonly #value: unknown
-  readonly #copy: (value: unknown) => unknown
-
-  constructor(value: unknown, copy: (value: unknown) => unknown) {
-    super()
-    this.#value = value
-    this.#copy = copy
-  }
-
-  give(): unknown {
-    return this.#copy(this.#value)
-  }
-}
-
 /** A value that holds something JavaScript cannot freeze. */
-class Unfreezable extends Wrapped {
+class Unfreezable extends Kept {
   readonly #kept: unknown
   readonly #usual: Copying
 
@@ -109,6 +72,10 @@ class Unfreezable extends Wrapped {
     freezeDeeply(value)
     return value
   }
+
+  get held(): unknown {
+    return this.#kept
+  }
 }
 
 function keepForCopies(
@@ -120,12 +87,13 @@ function keepForCopies(
   const { copy, decode } = copying
   if (isPrimitive(value)) return value
   if (copy === undefined) return bytes === undefined ? value : new Encoded(bytes, decode)
+  if (copy === copyPlain && isPlain(value as object)) return new Recopied(value as object)
   return copying === usual ? value : new Copied(value, copy)
 }
 
 function giveCopy(kept: unknown, usual: Copying): unknown {
   if (isPrimitive(kept)) return kept
-  if (kept instanceof Wrapped) return kept.give()
+  if (kept instanceof Kept) return kept.give()
   return usual.copy === undefined ? kept : usual.copy(kept)
 }
 

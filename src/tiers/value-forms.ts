@@ -1,4 +1,5 @@
 import type { Codec } from '../codec/codec.ts'
+import { copyPlain } from '../codec/copy.ts'
 import { type Copying, type Keeper, keeperFor } from '../local/keeper.ts'
 import type { Isolation } from '../local/local-store.ts'
 import { NOT_FOUND } from '../model/entry.ts'
@@ -51,8 +52,13 @@ export class ValueForms {
 
   #copying(codec: Codec | undefined): Copying {
     return {
-      copy: this.#copy ?? codec?.copy?.bind(codec),
+      copy: this.#copy ?? copyOf(codec),
       decode: (bytes) => codec?.decode(bytes),
     }
   }
+}
+
+/** Unbound where it needs no codec, so that the keeper knows it again. */
+function copyOf(codec: Codec | undefined): Copying['copy'] {
+  return codec?.copy === copyPlain ? copyPlain : codec?.copy?.bind(codec)
 }

@@ -4,18 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { copyPlain } from '../../../src/codec/copy.ts'
 import { msgpack } from '../../../src/codec/msgpack.ts'
 import { msgpackValues } from './arbitrary.ts'
+import { objectsIn } from './objects-in.ts'
 
 const codec = msgpack()
-
-function objectsIn(value: unknown, found = new Set<object>()): Set<object> {
-  if (typeof value !== 'object' || value === null) return found
-  found.add(value)
-  if (value instanceof Uint8Array) found.add(value.buffer)
-  else if (value instanceof Map) for (const entry of value) objectsIn([...entry], found)
-  else if (value instanceof Set) for (const part of value) objectsIn(part, found)
-  else for (const part of Object.values(value)) objectsIn(part, found)
-  return found
-}
 
 describe('a copy of a decoded value', () => {
   it('is deeply equal to it and shares nothing that can be changed', () => {

@@ -5,8 +5,9 @@ const DECLARATION =
   /^export (?:declare )?(?:abstract )?(?:async )?(?:const|let|function\*?|class|interface|type) (\w+)/gm
 const LIST = /^export (?:type )?\{([^}]*)\}(?!\s*from)/gm
 
-/** Wire formats that were written and tested ahead of the rooms that will speak them. */
+/** Written and tested ahead of the rooms that will use them. */
 const AHEAD: ReadonlySet<string> = new Set([
+  'src/local/weigh.ts',
   'src/model/typed-key.ts',
   'src/refresh/refresh-lock.ts',
 ])

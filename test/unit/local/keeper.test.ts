@@ -44,6 +44,42 @@ describe.each<[string, Copying]>([
   )
 })
 
+describe('a value that is given very often', () => {
+  it('is copied for each caller, however many there were', () => {
+    const keeper = keeperFor('copy', byCopy, byCopy)
+    const kept = keeper.keep(make(), BYTES)
+    const all = new Set<unknown>()
+    for (let i = 0; i < 3000; i++) {
+      const given = keeper.give(kept) as ReturnType<typeof make>
+      assert.deepStrictEqual(given, make())
+      all.add(given).add(given.a).add(given.a[1])
+      given.a.push(1)
+    }
+    expect(all.size).toBe(9000)
+    expect(keeper.givesOne(kept)).toBe(false)
+  })
+
+  it('is copied by code of its own in the end', () => {
+    const keeper = keeperFor('copy', byCopy, byCopy)
+    const value = { only: { here: 1 } }
+    const kept = keeper.keep(value, undefined)
+    let made = 0
+    const generate = globalThis.Function
+    globalThis.Function = new Proxy(generate, {
+      construct(target, args) {
+        if (args.join().includes('"only"')) made++
+        return Reflect.construct(target, args) as object
+      },
+    })
+    try {
+      for (let i = 0; i < 3000; i++) assert.deepStrictEqual(keeper.give(kept), value)
+    } finally {
+      globalThis.Function = generate
+    }
+    expect(made).toBe(1)
+  })
+})
+
 describe('bytes kept in the place of a value', () => {
   it.each([
     ['a Buffer', Buffer.from(BYTES)],
