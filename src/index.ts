@@ -6,10 +6,13 @@ export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'
 export { msgpack } from './codec/msgpack.ts'
 export type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
+export { type FreeCacheOptions, freeCache } from './local/free-cache.ts'
+export type { KeptBytes } from './local/kept-bytes.ts'
 export type {
   Isolation,
   LocalEngine,
   LocalEntry,
+  LocalLife,
   LocalStore,
   LocalSurroundings,
   RemovalCause,

@@ -98,13 +98,19 @@ export function engineOf(
  * @param what The option, as errors name it.
  * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`)
  */
-export function checkWhole(what: string, value: unknown, most: number, remedy: string): number {
+export function checkWhole(
+  what: string,
+  value: unknown,
+  most: number,
+  remedy: string,
+  least = 1,
+): number {
   if (typeof value !== 'number') {
     throw optionTypeError(`${what} must be a number, but is ${shown(value)}`, remedy)
   }
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value
+  if (Number.isInteger(value) && value >= least && value <= most) return value
   throw optionRangeError(
-    `${what} must be a whole number from 1 to ${most}, but is ${shown(value)}`,
+    `${what} must be a whole number from ${least} to ${most}, but is ${shown(value)}`,
     remedy,
   )
 }
