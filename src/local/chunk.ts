@@ -64,6 +64,11 @@ export class Chunk {
     this.#instants = new Float64Array(memory)
   }
 
+  /** Some of its bytes, which are written over in time. */
+  view(from: number, length: number): Uint8Array {
+    return new Uint8Array(this.bytes.buffer, from, length)
+  }
+
   /** In units; of dead space too. */
   room(at: number): number {
     return (this.#words[at + ROOM] as number) & (DEAD - 1)
