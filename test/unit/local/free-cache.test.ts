@@ -259,8 +259,43 @@ describe.each(Object.entries(HASHES))('a ring of bytes whose hash is %s', (_, ha
           walk.check()
         }
       }),
-      { numRuns: 120 },
+      { numRuns: 300 },
     )
+  })
+})
+
+describe('who leaves', () => {
+  it('what is used again and again outlives what is not', () => {
+    const { store } = openStore({ chunks: 4, chunkUnits: 600, buckets: 1000, mostUnits: 100 })
+    for (let i = 0; i < 20; i++) store.set(`hot${i}`, bytesEntry(new Uint8Array(8)))
+    for (let i = 0; i < 20_000; i++) {
+      store.set(`cold${i}`, bytesEntry(new Uint8Array(8)))
+      store.get(`hot${i % 20}`)
+    }
+    const left = Array.from({ length: 20 }, (_, i) => store.peek(`hot${i}`))
+    expect(left).not.toContain(undefined)
+    expect(store.size).toBeGreaterThan(390)
+  })
+
+  it('a peek is no use', () => {
+    const { store } = openStore({ chunks: 4, chunkUnits: 600, buckets: 1000, mostUnits: 100 })
+    store.set('k', bytesEntry(new Uint8Array(8)))
+    for (let i = 0; i < 20_000; i++) {
+      store.set(`cold${i}`, bytesEntry(new Uint8Array(8)))
+      store.peek('k')
+    }
+    expect(store.peek('k')).toBeUndefined()
+  })
+
+  it('an entry that is used still counts as one, however long the store has run', () => {
+    const { store } = openStore({ chunks: 4, chunkUnits: 600, buckets: 1000, mostUnits: 100 })
+    for (let i = 0; i < 400; i++) store.set(`k${i}`, bytesEntry(new Uint8Array(8)))
+    for (let round = 0; round < 500; round++) {
+      for (let i = 0; i < 200; i++) store.get(`k${i}`)
+      store.set(`new${round}`, bytesEntry(new Uint8Array(8)))
+    }
+    const left = Array.from({ length: 200 }, (_, i) => store.peek(`k${i}`))
+    expect(left).not.toContain(undefined)
   })
 })
 
