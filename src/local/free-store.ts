@@ -100,14 +100,16 @@ export class FreeStore implements LocalStore {
     const fits = isKey && units <= this.#mostUnits && form < MOST_FORMS
     if (old !== NOWHERE)
       this.#note(old, 'replaced', fits ? { form, bytes, placeholder } : undefined)
-    const position = fits ? this.#room(old, units) : NOWHERE
+    // Not to be told from the position: a record that has made room may have lain where that is.
+    const inPlace = fits && old !== NOWHERE && this.#reuse(old, units)
+    const position = inPlace ? old : fits ? this.#place(units) : NOWHERE
     if (position !== NOWHERE) {
       const { freshUntil, keptUntil, aheadAt } = entry
       const used = this.#uses.enter()
       const record = { hash, used, form, placeholder, freshUntil, keptUntil, aheadAt }
       const chunk = this.#ring.chunkAt(position)
       chunk.write(this.#ring.wordAt(position), record, this.#key, bytes)
-      if (position !== old) this.#index.add(hash, position)
+      if (!inPlace) this.#index.add(hash, position)
     } else {
       if (!fits && old !== NOWHERE) this.#drop(old)
       this.#refused++
@@ -155,17 +157,14 @@ export class FreeStore implements LocalStore {
     return NOWHERE
   }
 
-  /** In place of the key's old record if it is large enough; `NOWHERE` if there is no memory at all. */
-  #room(old: number, units: number): number {
-    if (old === NOWHERE) return this.#place(units)
+  /** Whether the old record's room is enough; otherwise it is given up. */
+  #reuse(old: number, units: number): boolean {
     const chunk = this.#ring.chunkAt(old)
     const at = this.#ring.wordAt(old)
-    if (units > chunk.room(at)) {
-      this.#drop(old)
-      return this.#place(units)
-    }
-    this.#uses.leave(chunk.used(at))
-    return old
+    const fits = units <= chunk.room(at)
+    if (fits) this.#uses.leave(chunk.used(at))
+    else this.#drop(old)
+    return fits
   }
 
   /**

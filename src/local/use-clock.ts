@@ -9,8 +9,8 @@ const REBASE = 2 ** 30
  */
 const SPARED_AGE = 1.45
 
-/** As many in a row at the most: one `set` moves no more for each entry that leaves. */
-export const MOST_SPARED = 8
+/** As many in a row at the most (FreeCache: 5): one `set` moves no more for each entry that leaves. */
+export const MOST_SPARED = 16
 
 /**
  * How recently entries were used, and compared with all others: the sum of the moments of last use, a
@@ -19,12 +19,18 @@ export const MOST_SPARED = 8
  * stretched.
  */
 export class UseClock {
+  readonly #rebaseAfter: number
   /** Uses so far; what entries keep are its lower 32 bits. */
   #now = 0
   /** From which on moments are summed up. */
   #base = 0
   #sum = 0
   #entries = 0
+
+  /** @param rebaseAfter So many uses. */
+  constructor(rebaseAfter: number = REBASE) {
+    this.#rebaseAfter = rebaseAfter
+  }
 
   /** An entry has come. Returns the moment that it keeps. */
   enter(): number {
@@ -46,9 +52,10 @@ export class UseClock {
     this.#sum -= this.#now - this.#age(last) - this.#base
   }
 
+  /** Asked for the sake of an entry that will come: with it, one more moment has passed. */
   isRecent(last: number): boolean {
     const mean = this.#sum / this.#entries
-    return this.#age(last) < SPARED_AGE * (this.#now - this.#base - mean)
+    return this.#age(last) + 1 < SPARED_AGE * (this.#now + 1 - this.#base - mean)
   }
 
   /** All entries have left. */
@@ -64,8 +71,8 @@ export class UseClock {
 
   #next(): number {
     this.#now++
-    if (this.#now - this.#base === REBASE) {
-      this.#sum -= this.#entries * REBASE
+    if (this.#now - this.#base === this.#rebaseAfter) {
+      this.#sum -= this.#entries * this.#rebaseAfter
       this.#base = this.#now
     }
     return this.#now >>> 0

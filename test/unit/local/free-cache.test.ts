@@ -5,6 +5,7 @@ import type { KeptBytes } from '../../../src/local/kept-bytes.ts'
 import { KeyBytes } from '../../../src/local/key-bytes.ts'
 import { type KeyHash, seededHash } from '../../../src/local/key-hash.ts'
 import type { LocalEntry, RemovalCause } from '../../../src/local/local-store.ts'
+import { UseClock } from '../../../src/local/use-clock.ts'
 import { NOT_FOUND } from '../../../src/model/entry.ts'
 import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { bytesEntry, checkParts, type OpenStore, openStore } from '../../support/free-store.ts'
@@ -57,7 +58,7 @@ type Step =
 const key = fc.constantFrom(...KEYS)
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 10,
+    weight: 200,
     arbitrary: fc.record({
       kind: fc.constant('set' as const),
       key,
@@ -69,14 +70,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
-    weight: 9,
+    weight: 140,
     arbitrary: fc.record({
       kind: fc.constantFrom('placeholder', 'get', 'get', 'peek', 'delete', 'again' as const),
       key,
     }),
   },
   {
-    weight: 1,
+    weight: 20,
     arbitrary: fc.record({
       kind: fc.constant('advance' as const),
       ms: fc.integer({ min: 1, max: 30 }),
@@ -252,14 +253,14 @@ describe.each(Object.entries(HASHES))('a ring of bytes whose hash is %s', (_, ha
     ['nobody listens', false],
   ])('does what a map does that loses entries, where %s', (_, listens) => {
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 150 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 1, maxLength: 300, size: 'max' }), (steps) => {
         const walk = new Walk(hash, listens)
         for (const each of steps) {
           walk.take(each)
           walk.check()
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 40, endOnFailure: true },
     )
   })
 })
@@ -267,12 +268,12 @@ describe.each(Object.entries(HASHES))('a ring of bytes whose hash is %s', (_, ha
 describe('who leaves', () => {
   it('what is used again and again outlives what is not', () => {
     const { store } = openStore({ chunks: 4, chunkUnits: 600, buckets: 1000, mostUnits: 100 })
-    for (let i = 0; i < 20; i++) store.set(`hot${i}`, bytesEntry(new Uint8Array(8)))
+    for (let i = 0; i < 10; i++) store.set(`hot${i}`, bytesEntry(new Uint8Array(8)))
     for (let i = 0; i < 20_000; i++) {
       store.set(`cold${i}`, bytesEntry(new Uint8Array(8)))
-      store.get(`hot${i % 20}`)
+      store.get(`hot${i % 10}`)
     }
-    const left = Array.from({ length: 20 }, (_, i) => store.peek(`hot${i}`))
+    const left = Array.from({ length: 10 }, (_, i) => store.peek(`hot${i}`))
     expect(left).not.toContain(undefined)
     expect(store.size).toBeGreaterThan(390)
   })
@@ -287,15 +288,31 @@ describe('who leaves', () => {
     expect(store.peek('k')).toBeUndefined()
   })
 
-  it('an entry that is used still counts as one, however long the store has run', () => {
-    const { store } = openStore({ chunks: 4, chunkUnits: 600, buckets: 1000, mostUnits: 100 })
-    for (let i = 0; i < 400; i++) store.set(`k${i}`, bytesEntry(new Uint8Array(8)))
-    for (let round = 0; round < 500; round++) {
-      for (let i = 0; i < 200; i++) store.get(`k${i}`)
-      store.set(`new${round}`, bytesEntry(new Uint8Array(8)))
+  it('sums that are counted anew from time to time lead to the same decisions', () => {
+    const plain = new UseClock()
+    const often = new UseClock(16)
+    const moments: number[] = []
+    let recent = 0
+    for (let i = 0; i < 5000; i++) {
+      const at = (i * 7919) % 61
+      const known = moments[at]
+      if (known === undefined) moments[at] = plain.enter()
+      else if (i % 5 === 0) {
+        plain.leave(known)
+        moments[at] = plain.enter()
+      } else moments[at] = plain.use(known)
+      if (known === undefined) often.enter()
+      else if (i % 5 === 0) {
+        often.leave(known)
+        often.enter()
+      } else often.use(known)
+      for (const moment of moments) {
+        if (moment === undefined) continue
+        expect(often.isRecent(moment)).toBe(plain.isRecent(moment))
+        if (plain.isRecent(moment)) recent++
+      }
     }
-    const left = Array.from({ length: 200 }, (_, i) => store.peek(`k${i}`))
-    expect(left).not.toContain(undefined)
+    expect(recent).toBeGreaterThan(10_000)
   })
 })
 
