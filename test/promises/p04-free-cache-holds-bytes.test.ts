@@ -60,6 +60,9 @@ describe.each(['local', 'both'] as const)('a cache that holds bytes, %s', (tiers
   it('gives views of nothing that another has, whatever the codec hands out', async () => {
     const { cache, remote } = open(tiers, { codec: views })
     const load = () => Uint8Array.of(1, 2, 3)
+    const cacheIf = (bytes: Uint8Array) => bytes.fill(9).length > 0
+    expect([...(await cache.onceOrThrow('asked', load, { cacheIf }))]).toEqual([1, 2, 3])
+    expect([...(await cache.onceOrThrow('asked', load))]).toEqual([1, 2, 3])
     const read = [
       ...(await Promise.all([1, 2, 3].map(() => cache.once('k', load)))),
       await cache.once('k', neverCalled),
