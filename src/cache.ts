@@ -350,6 +350,7 @@ class TieredCache implements Cache<null> {
       name: this.name,
       type: this.type,
       localEntries: this.#local?.size ?? 0,
+      localRefused: this.#stack.local?.refused ?? 0,
       breaker: this.#stack.remote?.breaker,
       recoveryPending: this.#stack.remote?.repairsPending ?? 0,
       busArmed: this.#coherence?.armed,
@@ -444,13 +445,14 @@ class TieredCache implements Cache<null> {
     return {
       clock,
       removed: onRemoval === undefined ? undefined : tellRemovals(onRemoval, give, warn),
+      warn,
     }
   }
 
   #newStack(options: ResolvedOptions): TierStack {
     const { local: engine, remote: store, codec, policy, clock, warn, sync, leasing } = options
     const counters = this.#counters
-    const forms = new ValueForms(codec, engine?.isolation ?? 'copy', engine?.copy)
+    const forms = new ValueForms(codec, engine)
     const local =
       engine === undefined
         ? undefined

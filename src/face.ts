@@ -39,6 +39,11 @@ export interface CacheStats extends Readonly<Counters> {
   readonly type: CacheType
   /** Entries in the local tier; some may have expired without being touched since. */
   readonly localEntries: number
+  /**
+   * Entries that the local tier has not kept since they were too large for it, or written by one codec
+   * too many (see `freeCache`). They are loaded, or read from the remote, again and again.
+   */
+  readonly localRefused: number
   /** Whether the remote is used (`closed`) or held to be down; `undefined` without one. */
   readonly breaker: BreakerState | undefined
   /** Keys whose change the remote did not take and which are not repaired yet. */

@@ -6,16 +6,20 @@ export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'
 export { msgpack } from './codec/msgpack.ts'
 export type { Cache, CacheStats, CacheType, OnceMeta, OnceResult } from './face.ts'
+export { type FreeCacheOptions, freeCache } from './local/free-cache/free-cache.ts'
+export type { KeptBytes } from './local/kept-bytes.ts'
 export type {
   Isolation,
   LocalEngine,
   LocalEntry,
+  LocalLife,
   LocalStore,
   LocalSurroundings,
   RemovalCause,
   RemovalListener,
   Removed,
 } from './local/local-store.ts'
+export { type TinyLfuOptions, tinyLfu } from './local/tiny-lfu/tiny-lfu.ts'
 export type { Clock, Timer } from './model/clock.ts'
 export type { Duration } from './model/duration.ts'
 export { parseDuration } from './model/duration.ts'

@@ -19,6 +19,13 @@ export interface Codec {
    * Without it, the local tier keeps the bytes and decodes them for each caller.
    */
   copy?(value: unknown): unknown
+  /**
+   * Whether what `decode` returns holds no view of the bytes it was given: nobody who changes the one
+   * changes the other. A local tier that holds bytes then need not copy them for each caller.
+   *
+   * @default false
+   */
+  readonly detached?: boolean
   /** Whether empty bytes mean "not found" rather than a value. Go writes a nil as empty bytes. */
   readonly emptyIsNotFound?: boolean
 }

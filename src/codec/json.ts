@@ -17,6 +17,7 @@ export function json(): Codec {
   return {
     name: 'json',
     emptyIsNotFound: true,
+    detached: true,
     encode(value: unknown): Uint8Array {
       const ancestry = new Ancestry()
       try {

@@ -30,6 +30,7 @@ export function msgpack(options: MsgpackOptions = {}): Codec {
   return {
     name: 'msgpack',
     emptyIsNotFound: true,
+    detached: true,
     encode(value: unknown): Uint8Array {
       // A getter or toPlain may encode with this very codec.
       const free = writer.busy ? new MsgpackWriter(resolved) : writer

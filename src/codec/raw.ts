@@ -10,6 +10,7 @@ export function text(): Codec {
   return {
     name: 'text',
     emptyIsNotFound: false,
+    detached: true,
     encode(value: unknown): Uint8Array {
       if (typeof value !== 'string') {
         throw new CacheEncodeError('text', '$', `a string is expected, but it is ${shown(value)}`)
@@ -34,6 +35,7 @@ export function bytes(): Codec {
   return {
     name: 'bytes',
     emptyIsNotFound: false,
+    detached: true,
     encode(value: unknown): Uint8Array {
       if (typeof value === 'object' && value !== null && kindOf(value) === 'bytes') {
         return Buffer.from(value as Uint8Array)

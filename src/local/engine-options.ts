@@ -79,12 +79,7 @@ export function engineOf(
 ): Omit<LocalEngine, 'create'> {
   const { ttl, isolation = 'copy', copy, onRemoval } = options
   checkIsolation(name, isolation, copy)
-  if (onRemoval !== undefined && typeof onRemoval !== 'function') {
-    throw optionTypeError(
-      `${name}: onRemoval must be a function, but is ${shown(onRemoval)}`,
-      'Pass (key, value, cause) => {}, or leave it out.',
-    )
-  }
+  optionalFunction(`${name}: onRemoval`, onRemoval, '(key, value, cause) => {}')
   return {
     name,
     ttl: ttl === undefined ? undefined : parseDuration(ttl, `${name}: ttl`),
@@ -98,14 +93,52 @@ export function engineOf(
  * @param what The option, as errors name it.
  * @throws TypeError | RangeError (`code: 'CACHE_OPTION'`)
  */
-export function checkWhole(what: string, value: unknown, most: number, remedy: string): number {
+export function checkWhole(
+  what: string,
+  value: unknown,
+  most: number,
+  remedy: string,
+  least = 1,
+): number {
   if (typeof value !== 'number') {
     throw optionTypeError(`${what} must be a number, but is ${shown(value)}`, remedy)
   }
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value
+  if (Number.isInteger(value) && value >= least && value <= most) return value
   throw optionRangeError(
-    `${what} must be a whole number from 1 to ${most}, but is ${shown(value)}`,
+    `${what} must be a whole number from ${least} to ${most}, but is ${shown(value)}`,
     remedy,
+  )
+}
+
+/**
+ * @param what The option, as errors name it.
+ * @throws TypeError (`code: 'CACHE_OPTION'`)
+ */
+export function optionalFunction(what: string, value: unknown, example: string): void {
+  if (value === undefined || typeof value === 'function') return
+  throw optionTypeError(
+    `${what} must be a function, but is ${shown(value)}`,
+    `Pass ${example}, or leave it out.`,
+  )
+}
+
+/**
+ * @param options That contradict each other, by name; all `undefined`: there is none.
+ * @throws TypeError (`code: 'CACHE_OPTION'`)
+ */
+export function checkOneOf(
+  engine: string,
+  options: Readonly<Record<string, unknown>>,
+  example: string,
+): void {
+  const given = Object.keys(options).filter((name) => options[name] !== undefined)
+  if (given.length === 1) return
+  const names = Object.keys(options).join(' or ')
+  throw optionTypeError(
+    given.length === 0
+      ? `${engine}: there is no bound, neither ${names}`
+      : `${engine}: there is more than one bound: ${given.join(' and ')}`,
+    `Give it either ${names}, such as ${example}.`,
   )
 }
 

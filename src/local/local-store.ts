@@ -8,7 +8,7 @@ export interface LocalEntry extends Life {
    * the cache's clock.
    */
   readonly aheadAt: number
-  /** The value in the form that `Keeper` gives it, or `NOT_FOUND`. */
+  /** The value in the form that `Keeper` gives it, or `NOT_FOUND`; `KeptBytes` where bytes are held. */
   readonly kept: unknown
   /**
    * The resolved promise handed to every caller, once there is one: it saves a hit the making of a
@@ -27,23 +27,30 @@ export interface LocalEntry extends Life {
  */
 export type RemovalCause = 'evicted' | 'expired' | 'deleted' | 'replaced' | 'invalidated'
 
+/** When an entry answers, and how, in epoch milliseconds of the cache's clock. */
+export type LocalLife = Omit<LocalEntry, 'kept' | 'answer'>
+
 /** A bounded map. It decides who leaves; whether an entry still answers is decided by its reader. */
 export interface LocalStore {
   /** Counts as a use of the entry. */
   get(key: string): LocalEntry | undefined
   /** Does not count as a use. */
   peek(key: string): LocalEntry | undefined
+  /** What `peek` tells, without the value; for stores in which a value costs something to bring out. */
+  life?(key: string): LocalLife | undefined
   /** Never above its bound, not even during the call. It may refuse an entry, and then holds none. */
   set(key: string, entry: LocalEntry): void
   delete(key: string, cause: RemovalCause): boolean
   clear(cause: RemovalCause): void
   /** Entries held, those whose life is over but which nobody has touched since included. */
   readonly size: number
+  /** Entries refused so far; a store that refuses none need not count. */
+  readonly refused?: number
 }
 
 /**
- * Told after each entry that has left; it may come back to the store before it returns. Not where an
- * entry with the same `kept` has taken its place.
+ * Told of each entry that leaves, which may be in the middle of a change: it must not use the store. Not
+ * told where an entry with the same `kept` takes its place.
  */
 export type Removed = (key: string, entry: LocalEntry, cause: RemovalCause) => void
 
@@ -52,6 +59,8 @@ export interface LocalSurroundings {
   readonly clock: Clock
   /** `undefined`: nobody listens. */
   readonly removed: Removed | undefined
+  /** Tells whoever runs the cache. */
+  readonly warn?: ((message: string) => void) | undefined
 }
 
 /**
@@ -78,6 +87,13 @@ export interface LocalEngine {
   readonly name: string
   /** Life of a value in milliseconds; `undefined`: the cache's ttl. */
   readonly ttl: number | undefined
+  /**
+   * What its store holds: values, or the bytes that the cache's codec makes of them; `kept` is then
+   * `KeptBytes`, and isolation is `copy`: each caller has the bytes decoded.
+   *
+   * @default 'values'
+   */
+  readonly holds?: 'values' | 'bytes' | undefined
   readonly isolation: Isolation
   /** The user's own copy function; only with isolation `copy`. */
   readonly copy: ((value: unknown) => unknown) | undefined

@@ -1,16 +1,10 @@
 import type { Clock } from '../model/clock.ts'
-import { freshness, type Life, NOT_FOUND } from '../model/entry.ts'
+import { freshness, NOT_FOUND } from '../model/entry.ts'
 import type { Keeper } from './keeper.ts'
-import type { LocalEntry, LocalStore, RemovalCause } from './local-store.ts'
+import type { LocalEntry, LocalLife, LocalStore, RemovalCause } from './local-store.ts'
 
 /** What every caller gets whose record is known not to exist. */
 const ABSENT: Promise<null> = Promise.resolve(null)
-
-/** The lives of an entry, in epoch milliseconds of the cache's clock. */
-interface LocalLife extends Life {
-  /** From then on a hit has it loaded anew; `Infinity`: never. */
-  readonly aheadAt: number
-}
 
 /** The local tier: a store with the lives of its entries and the isolation of their readers. */
 export class LocalTier {
@@ -26,6 +20,11 @@ export class LocalTier {
 
   get size(): number {
     return this.#store.size
+  }
+
+  /** Entries that the store has refused so far. */
+  get refused(): number {
+    return this.#store.refused ?? 0
   }
 
   /** A fresh entry; one clock reading, one use. An entry that may not even be kept is dropped. */
@@ -44,6 +43,11 @@ export class LocalTier {
     return entry && freshness(entry, this.#clock.now()) === 'fresh' ? entry : undefined
   }
 
+  /** Whether it would answer; counts as no use. */
+  isFresh(key: string): boolean {
+    return this.#freshnessOf(key) === 'fresh'
+  }
+
   /** What may be answered where a stale value is permitted, fresh or not; counts as no use. */
   kept(key: string): LocalEntry | undefined {
     const entry = this.#store.peek(key)
@@ -52,9 +56,7 @@ export class LocalTier {
 
   /** Drops an entry that is not fresh. */
   dropStale(key: string): void {
-    if (this.kept(key) !== undefined && this.peek(key) === undefined) {
-      this.#store.delete(key, 'expired')
-    }
+    if (this.#freshnessOf(key) === 'stale') this.#store.delete(key, 'expired')
   }
 
   /** What one caller of a hit gets; `null` where the record is known not to exist. */
@@ -88,12 +90,17 @@ export class LocalTier {
 
   /** Returns whether a fresh entry was there. */
   delete(key: string, cause: RemovalCause = 'invalidated'): boolean {
-    const held = this.peek(key) !== undefined
+    const held = this.isFresh(key)
     this.#store.delete(key, cause)
     return held
   }
 
   clear(cause: RemovalCause = 'invalidated'): void {
     this.#store.clear(cause)
+  }
+
+  #freshnessOf(key: string): ReturnType<typeof freshness> | undefined {
+    const life = this.#store.life === undefined ? this.#store.peek(key) : this.#store.life(key)
+    return life && freshness(life, this.#clock.now())
   }
 }

@@ -180,10 +180,16 @@ function checkEngine(local: unknown): void {
       "Make one: lru({ maxEntries: 10_000 }) from 'jetcache-ts/lru'.",
     )
   }
-  const { isolation, ttl } = local as Partial<Record<keyof LocalEngine, unknown>>
+  const { isolation, ttl, holds } = local as Partial<Record<keyof LocalEngine, unknown>>
   if (isolation !== 'copy' && isolation !== 'frozen' && isolation !== 'shared') {
     throw optionTypeError(
       `local.isolation must be 'copy', 'frozen' or 'shared', but is ${shown(isolation)}`,
+      'It is the engine that sets it.',
+    )
+  }
+  if (holds !== undefined && holds !== 'values' && holds !== 'bytes') {
+    throw optionTypeError(
+      `local.holds must be 'values' or 'bytes', but is ${shown(holds)}`,
       'It is the engine that sets it.',
     )
   }
@@ -238,6 +244,7 @@ function warningOf(name: string, logger: Logger | false | undefined): (message: 
 }
 
 function keepsOwnValues(local: LocalEngine | undefined): boolean {
+  if (local?.holds === 'bytes') return false
   return local?.isolation === 'shared' || local?.copy !== undefined
 }
 

@@ -1,7 +1,8 @@
 import type { Codec } from '../codec/codec.ts'
 import { copyPlain } from '../codec/copy.ts'
 import { type Copying, type Keeper, keeperFor } from '../local/keeper.ts'
-import type { Isolation } from '../local/local-store.ts'
+import { BytesKeeping } from '../local/kept-bytes.ts'
+import type { LocalEngine } from '../local/local-store.ts'
 import { NOT_FOUND } from '../model/entry.ts'
 import { ValueForm } from './value-form.ts'
 
@@ -9,27 +10,30 @@ import { ValueForm } from './value-form.ts'
 export class ValueForms {
   /** What hands values out, whichever codec they came by. */
   readonly keeper: Keeper
-  readonly #isolation: Isolation
-  readonly #usual: Copying
+  readonly #keeperOf: (codec: Codec) => Keeper
   readonly #own: ValueForm
   readonly #others = new WeakMap<Codec, ValueForm>()
-  readonly #copy: ((value: unknown) => unknown) | undefined
   readonly #codec: Codec | undefined
 
   /**
    * @param codec The cache's own; `undefined`: values never become bytes, whatever a call asks for.
-   * @param copy The local engine's own copy function.
+   * @param engine The local one.
    */
   constructor(
     codec: Codec | undefined,
-    isolation: Isolation,
-    copy: ((value: unknown) => unknown) | undefined,
+    engine: Pick<LocalEngine, 'holds' | 'isolation' | 'copy'> | undefined,
   ) {
+    const { isolation = 'copy', copy } = engine ?? {}
     this.#codec = codec
-    this.#isolation = isolation
-    this.#copy = copy
-    this.#usual = this.#copying(codec)
-    this.keeper = keeperFor(isolation, this.#usual, this.#usual)
+    if (engine?.holds === 'bytes' && codec !== undefined) {
+      const keeping = new BytesKeeping()
+      this.#keeperOf = (other) => keeping.keeperOf(readingOf(other))
+      this.keeper = this.#keeperOf(codec)
+    } else {
+      const usual = copyingOf(codec, copy)
+      this.#keeperOf = (other) => keeperFor(isolation, copyingOf(other, copy), usual)
+      this.keeper = keeperFor(isolation, usual, usual)
+    }
     this.#own = new ValueForm(codec, this.keeper, copy)
   }
 
@@ -38,8 +42,7 @@ export class ValueForms {
     if (codec === undefined || codec === this.#codec || this.#codec === undefined) return this.#own
     let form = this.#others.get(codec)
     if (form === undefined) {
-      const keeper = keeperFor(this.#isolation, this.#copying(codec), this.#usual)
-      form = new ValueForm(codec, keeper, undefined)
+      form = new ValueForm(codec, this.#keeperOf(codec), undefined)
       this.#others.set(codec, form)
     }
     return form
@@ -49,16 +52,23 @@ export class ValueForms {
   give(kept: unknown): unknown {
     return kept === NOT_FOUND ? null : this.keeper.give(kept)
   }
+}
 
-  #copying(codec: Codec | undefined): Copying {
-    return {
-      copy: this.#copy ?? copyOf(codec),
-      decode: (bytes) => codec?.decode(bytes),
-    }
+function copyingOf(
+  codec: Codec | undefined,
+  copy: ((value: unknown) => unknown) | undefined,
+): Copying {
+  return {
+    copy: copy ?? copyOf(codec),
+    decode: (bytes) => codec?.decode(bytes),
   }
 }
 
 /** Unbound where it needs no codec, so that the keeper knows it again. */
 function copyOf(codec: Codec | undefined): Copying['copy'] {
   return codec?.copy === copyPlain ? copyPlain : codec?.copy?.bind(codec)
+}
+
+function readingOf(codec: Codec): { decode(bytes: Uint8Array): unknown; detached: boolean } {
+  return { decode: (bytes) => codec.decode(bytes), detached: codec.detached === true }
 }

@@ -148,7 +148,7 @@ export class WritePath {
 
   /** In the very turn of the call: nothing can have come in between. */
   #setLocally(key: string, formed: Formed, call: SetCall, change: Change): boolean {
-    const present = this.#stack.local?.peek(key) !== undefined
+    const present = this.#stack.local?.isFresh(key) === true
     if (call.when !== undefined && (call.when === 'present') !== present) return false
     // A deletion that is under way came first, and may take effect after it.
     if (change.alone()) this.#stack.writeLocally(key, formed.kept, call)

@@ -5,17 +5,24 @@ const TIERS: readonly Cell['tiers'][] = ['local', 'remote', 'both']
 const STORES: readonly Cell['store'][] = ['none', 'memory', 'lmdb', 'node-redis', 'ioredis']
 const CODECS: readonly Cell['codec'][] = ['msgpack', 'json']
 const ISOLATIONS: readonly Cell['isolation'][] = ['copy', 'frozen', 'shared']
+const ENGINES: readonly Cell['engine'][] = ['lru', 'freeCache']
 
-/** A store is there exactly if there is a remote tier; isolation is chosen by the local one. */
+/**
+ * A store is there exactly if there is a remote tier; isolation is chosen by the local one, and `freeCache`
+ * gives everybody a copy.
+ */
 function canBe(cell: Cell): boolean {
   if ((cell.tiers === 'local') !== (cell.store === 'none')) return false
-  return cell.tiers !== 'remote' || cell.isolation === 'copy'
+  if (cell.tiers === 'remote') return cell.isolation === 'copy' && cell.engine === 'lru'
+  return cell.engine === 'lru' || cell.isolation === 'copy'
 }
 
 const ALL: readonly Cell[] = TIERS.flatMap((tiers) =>
   STORES.flatMap((store) =>
     CODECS.flatMap((codec) =>
-      ISOLATIONS.map((isolation): Cell => ({ tiers, store, codec, isolation })),
+      ISOLATIONS.flatMap((isolation) =>
+        ENGINES.map((engine): Cell => ({ tiers, store, codec, isolation, engine })),
+      ),
     ),
   ),
 ).filter(canBe)

@@ -8,6 +8,7 @@ import { inject } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { ioredis } from '../../src/ioredis/ioredis.ts'
 import { lmdb } from '../../src/lmdb/lmdb-store.ts'
+import { freeCache } from '../../src/local/free-cache/free-cache.ts'
 import type { Isolation } from '../../src/local/local-store.ts'
 import { lru } from '../../src/lru/lru.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
@@ -23,6 +24,8 @@ export interface Cell {
   readonly codec: 'msgpack' | 'json'
   /** Of the local tier; without one every caller gets a copy. */
   readonly isolation: Isolation
+  /** Of the local tier. */
+  readonly engine: 'lru' | 'freeCache'
 }
 
 const cell = (
@@ -30,10 +33,11 @@ const cell = (
   store: Cell['store'],
   codec: Cell['codec'],
   isolation: Isolation,
-): Cell => ({ tiers, store, codec, isolation })
+  engine: Cell['engine'] = 'lru',
+): Cell => ({ tiers, store, codec, isolation, engine })
 
 /**
- * Every pair of values that two of the four dimensions can have together occurs in one of these
+ * Every pair of values that two of the five dimensions can have together occurs in one of these
  * (a test holds the list to it).
  */
 export const CELLS: readonly Cell[] = [
@@ -56,11 +60,16 @@ export const CELLS: readonly Cell[] = [
   cell('both', 'ioredis', 'msgpack', 'copy'),
   cell('both', 'ioredis', 'json', 'frozen'),
   cell('both', 'ioredis', 'msgpack', 'shared'),
+  cell('local', 'none', 'msgpack', 'copy', 'freeCache'),
+  cell('both', 'memory', 'json', 'copy', 'freeCache'),
+  cell('both', 'lmdb', 'msgpack', 'copy', 'freeCache'),
+  cell('both', 'node-redis', 'msgpack', 'copy', 'freeCache'),
+  cell('both', 'ioredis', 'json', 'copy', 'freeCache'),
 ]
 
 /** For `describe.each`: the cells with a name each. */
 export const NAMED_CELLS: readonly (readonly [string, Cell])[] = CELLS.map((each) => [
-  `${each.tiers}, store ${each.store}, ${each.codec}, ${each.isolation}`,
+  `${each.tiers}, store ${each.store}, ${each.codec}, ${each.isolation}, ${each.engine}`,
   each,
 ])
 
@@ -89,7 +98,10 @@ export async function openWorld(of: Cell): Promise<World> {
     remote,
     key: (name) => `${name}:${unique}`,
     open: (settings = {}) => {
-      const local = lru({ maxEntries: 1000, isolation: of.isolation })
+      const local =
+        of.engine === 'freeCache'
+          ? freeCache({ maxBytes: 2 ** 23 })
+          : lru({ maxEntries: 1000, isolation: of.isolation })
       const common: CacheSettings = {
         jitterRatio: 0,
         codec: of.codec,

@@ -54,6 +54,7 @@ export class TinyLfuStore implements LocalStore {
   #quietUntil: Int32Array
   /** Of the sketch, as of the last count. */
   #age = 0
+  #refused = 0
   #sweep: Timer | undefined
   /** The slot that the next look begins with. */
   #hand = 0
@@ -79,6 +80,10 @@ export class TinyLfuStore implements LocalStore {
     return this.#slots.size
   }
 
+  get refused(): number {
+    return this.#refused
+  }
+
   get(key: string): LocalEntry | undefined {
     const slot = this.#slots.get(key)
     if (slot === undefined) return undefined
@@ -99,6 +104,7 @@ export class TinyLfuStore implements LocalStore {
     const weight = this.#room.weigh?.(key, entry) ?? 1
     const held = this.#slots.get(key)
     if (!(weight > 0 && weight <= this.#room.capacity)) {
+      this.#refused++
       if (held !== undefined) this.#drop(held, 'replaced', false)
       return
     }

@@ -7,7 +7,6 @@ const LIST = /^export (?:type )?\{([^}]*)\}(?!\s*from)/gm
 
 /** Written and tested ahead of the rooms that will use them. */
 const AHEAD: ReadonlySet<string> = new Set([
-  'src/local/weigh.ts',
   'src/model/typed-key.ts',
   'src/refresh/refresh-lock.ts',
 ])
