@@ -5,7 +5,7 @@ const TIERS: readonly Cell['tiers'][] = ['local', 'remote', 'both']
 const STORES: readonly Cell['store'][] = ['none', 'memory', 'lmdb', 'node-redis', 'ioredis']
 const CODECS: readonly Cell['codec'][] = ['msgpack', 'json']
 const ISOLATIONS: readonly Cell['isolation'][] = ['copy', 'frozen', 'shared']
-const ENGINES: readonly Cell['engine'][] = ['lru', 'freeCache']
+const ENGINES: readonly Cell['engine'][] = ['tinyLfu', 'freeCache', 'lru']
 
 /**
  * A store is there exactly if there is a remote tier; isolation is chosen by the local one, and `freeCache`
@@ -13,8 +13,8 @@ const ENGINES: readonly Cell['engine'][] = ['lru', 'freeCache']
  */
 function canBe(cell: Cell): boolean {
   if ((cell.tiers === 'local') !== (cell.store === 'none')) return false
-  if (cell.tiers === 'remote') return cell.isolation === 'copy' && cell.engine === 'lru'
-  return cell.engine === 'lru' || cell.isolation === 'copy'
+  if (cell.tiers === 'remote') return cell.isolation === 'copy' && cell.engine === 'tinyLfu'
+  return cell.engine !== 'freeCache' || cell.isolation === 'copy'
 }
 
 const ALL: readonly Cell[] = TIERS.flatMap((tiers) =>

@@ -9,7 +9,8 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import { ioredis } from '../../src/ioredis/ioredis.ts'
 import { lmdb } from '../../src/lmdb/lmdb-store.ts'
 import { freeCache } from '../../src/local/free-cache/free-cache.ts'
-import type { Isolation } from '../../src/local/local-store.ts'
+import type { Isolation, LocalEngine } from '../../src/local/local-store.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { lru } from '../../src/lru/lru.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
@@ -25,7 +26,7 @@ export interface Cell {
   /** Of the local tier; without one every caller gets a copy. */
   readonly isolation: Isolation
   /** Of the local tier. */
-  readonly engine: 'lru' | 'freeCache'
+  readonly engine: 'tinyLfu' | 'freeCache' | 'lru'
 }
 
 const cell = (
@@ -33,7 +34,7 @@ const cell = (
   store: Cell['store'],
   codec: Cell['codec'],
   isolation: Isolation,
-  engine: Cell['engine'] = 'lru',
+  engine: Cell['engine'] = 'tinyLfu',
 ): Cell => ({ tiers, store, codec, isolation, engine })
 
 /**
@@ -42,22 +43,22 @@ const cell = (
  */
 export const CELLS: readonly Cell[] = [
   cell('local', 'none', 'msgpack', 'copy'),
-  cell('local', 'none', 'json', 'frozen'),
+  cell('local', 'none', 'json', 'frozen', 'lru'),
   cell('local', 'none', 'msgpack', 'shared'),
   cell('remote', 'memory', 'msgpack', 'copy'),
   cell('remote', 'lmdb', 'json', 'copy'),
   cell('remote', 'node-redis', 'msgpack', 'copy'),
   cell('remote', 'ioredis', 'json', 'copy'),
-  cell('both', 'memory', 'json', 'copy'),
+  cell('both', 'memory', 'json', 'copy', 'lru'),
   cell('both', 'memory', 'msgpack', 'frozen'),
   cell('both', 'memory', 'json', 'shared'),
   cell('both', 'lmdb', 'msgpack', 'copy'),
   cell('both', 'lmdb', 'json', 'frozen'),
-  cell('both', 'lmdb', 'msgpack', 'shared'),
+  cell('both', 'lmdb', 'msgpack', 'shared', 'lru'),
   cell('both', 'node-redis', 'json', 'copy'),
   cell('both', 'node-redis', 'msgpack', 'frozen'),
-  cell('both', 'node-redis', 'json', 'shared'),
-  cell('both', 'ioredis', 'msgpack', 'copy'),
+  cell('both', 'node-redis', 'json', 'shared', 'lru'),
+  cell('both', 'ioredis', 'msgpack', 'copy', 'lru'),
   cell('both', 'ioredis', 'json', 'frozen'),
   cell('both', 'ioredis', 'msgpack', 'shared'),
   cell('local', 'none', 'msgpack', 'copy', 'freeCache'),
@@ -98,10 +99,7 @@ export async function openWorld(of: Cell): Promise<World> {
     remote,
     key: (name) => `${name}:${unique}`,
     open: (settings = {}) => {
-      const local =
-        of.engine === 'freeCache'
-          ? freeCache({ maxBytes: 2 ** 23 })
-          : lru({ maxEntries: 1000, isolation: of.isolation })
+      const local = engineOf(of)
       const common: CacheSettings = {
         jitterRatio: 0,
         codec: of.codec,
@@ -120,6 +118,17 @@ export async function openWorld(of: Cell): Promise<World> {
       await remote?.close()
       await end()
     },
+  }
+}
+
+function engineOf({ engine, isolation }: Cell): LocalEngine {
+  switch (engine) {
+    case 'tinyLfu':
+      return tinyLfu({ maxEntries: 1000, isolation })
+    case 'freeCache':
+      return freeCache({ maxBytes: 2 ** 23 })
+    case 'lru':
+      return lru({ maxEntries: 1000, isolation })
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
@@ -142,9 +142,9 @@ export function scenario(tiers: Tiers, names: readonly Name[], warm: boolean): S
   const store = gated(remote, gates)
   const cache =
     tiers === 'local'
-      ? createCache({ local: lru({ maxEntries: 10 }), clock, jitterRatio: 0 })
+      ? createCache({ local: tinyLfu({ maxEntries: 10 }), clock, jitterRatio: 0 })
       : createCache({
-          ...(tiers === 'both' ? { local: lru({ maxEntries: 10 }) } : {}),
+          ...(tiers === 'both' ? { local: tinyLfu({ maxEntries: 10 }) } : {}),
           remote: store,
           clock,
           jitterRatio: 0,

@@ -4,7 +4,7 @@ import { encodeGoEvent } from '../../src/bus/go-event.ts'
 import type { BusListener, BusSession, InvalidationBus } from '../../src/bus/invalidation-bus.ts'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { RemoteLeases, RemoteStore } from '../../src/remote/remote-store.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
 import { type MemoryRemote, memoryRemote } from '../../src/testing/memory-remote.ts'
@@ -358,7 +358,7 @@ export async function acrossProcesses(
     const name = `P${index}`
     const cache = createCache({
       name,
-      local: lru({ maxEntries: 10 }),
+      local: tinyLfu({ maxEntries: 10 }),
       remote: gated(remote, bus, gates, name, options.replies),
       sync: { bus },
       remoteTimeout: '1h',
