@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
 import type { Duration } from '../../src/index.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { Clock } from '../../src/model/clock.ts'
 import { SteadyWallClock } from '../../src/model/steady-wall-clock.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
@@ -51,7 +51,7 @@ function parts(
   })
   const open = () =>
     createCache({
-      local: lru({ maxEntries: 100, ttl: options.localTtl }),
+      local: tinyLfu({ maxEntries: 100, ttl: options.localTtl }),
       remote: slow,
       clock: options.clockOf?.(clock) ?? clock,
       jitterRatio: 0,
@@ -123,7 +123,7 @@ describe('the local copy of a value read from the remote', () => {
         answer = resolve
       })
       const cache = createCache({
-        local: lru({ maxEntries: 10 }),
+        local: tinyLfu({ maxEntries: 10 }),
         remote: faultyRemote(remote, {
           gate: async (_, __, at) => (at === 'after' ? held : undefined),
         }),
@@ -214,7 +214,7 @@ describe('the local copy of a value that was loaded or set', () => {
         gate: async (operation) => (operation === fill ? clock.advance(150) : undefined),
       })
       const cache = createCache({
-        local: lru({ maxEntries: 10 }),
+        local: tinyLfu({ maxEntries: 10 }),
         remote: lost,
         clock,
         jitterRatio: 0,

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { json } from '../../src/codec/json.ts'
 import type { LocalEngine } from '../../src/local/local-store.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { Duration } from '../../src/model/duration.ts'
 import type { CacheOptions, CacheSettings } from '../../src/options/options.ts'
 import type { LoaderContext } from '../../src/read/call.ts'
@@ -69,7 +69,7 @@ function open(bus?: MemoryBus): World {
         return () => letGo()
       }
       const cache = createCache({
-        local: lru({ maxEntries: 1000 }),
+        local: tinyLfu({ maxEntries: 1000 }),
         remote: store,
         ttl: '1m',
         jitterRatio: 0,
@@ -445,7 +445,7 @@ describe('a load ahead', () => {
 
   it('goes by the life that the engine gives in a cache of local alone', async () => {
     const { process, clock } = open()
-    const local = lru({ maxEntries: 10, ttl: '10s' })
+    const local = tinyLfu({ maxEntries: 10, ttl: '10s' })
     const { cache } = process({ remote: undefined, local, ttl: '1h', refreshAheadRatio: 0.5 })
     const { load, count } = counting()
     await cache.once(KEY, load)

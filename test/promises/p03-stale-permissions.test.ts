@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
@@ -50,10 +50,10 @@ function open(tiers: Tiers, settings: CacheSettings): World {
     const given = { ttl: '1m', jitterRatio: 0, logger: false, clock, ...settings, ...more } as const
     const cache =
       tiers === 'local'
-        ? createCache({ ...given, local: lru({ maxEntries: 100 }) })
+        ? createCache({ ...given, local: tinyLfu({ maxEntries: 100 }) })
         : createCache({
             ...given,
-            ...(tiers === 'both' ? { local: lru({ maxEntries: 100 }) } : {}),
+            ...(tiers === 'both' ? { local: tinyLfu({ maxEntries: 100 }) } : {}),
             remote: store,
           })
     caches.push(cache)

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import type { Isolation } from '../../src/local/local-store.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 import { NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
 
@@ -203,7 +203,7 @@ describe('frozen, with kinds that cannot be frozen', () => {
       return (value as { deep?: [{ value: Value }] }).deep?.[0].value ?? (value as Value)
     }
     for (const remote of [undefined, memoryRemote()]) {
-      const local = lru({ maxEntries: 10, isolation: 'frozen' })
+      const local = tinyLfu({ maxEntries: 10, isolation: 'frozen' })
       const cache = createCache({ local, ...(remote && { remote }) })
       const got: unknown[] = [await cache.once<unknown>('k', () => wrap(make()))]
       got.push(await cache.once('k', neverCalled), await cache.get('k'), cache.peek('k'))
@@ -281,9 +281,9 @@ const moneyCodec: Codec = {
 describe('a codec without a copy function', () => {
   const make = () => new Money(5, Uint8Array.of(1, 2, 3))
   const tiers = [
-    ['local', () => ({ local: lru({ maxEntries: 10 }) })],
+    ['local', () => ({ local: tinyLfu({ maxEntries: 10 }) })],
     ['remote', () => ({ remote: memoryRemote() })],
-    ['both', () => ({ local: lru({ maxEntries: 10 }), remote: memoryRemote() })],
+    ['both', () => ({ local: tinyLfu({ maxEntries: 10 }), remote: memoryRemote() })],
   ] as const
 
   it.each(tiers)('gives every caller an instance of their own: %s', async (_, open) => {
@@ -303,7 +303,7 @@ describe('a codec without a copy function', () => {
   })
 
   it('gives them also where it is the codec of one call', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }), remote: memoryRemote() })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), remote: memoryRemote() })
     const first = await cache.once('k', make, { codec: moneyCodec })
     const later = [await cache.get<Money>('k'), await cache.get<Money>('k')]
     first.receipt.fill(9)
@@ -317,7 +317,7 @@ describe('a codec without a copy function', () => {
   })
 
   it('with isolation frozen, too, since instances are not frozen', async () => {
-    const local = lru({ maxEntries: 10, isolation: 'frozen' })
+    const local = tinyLfu({ maxEntries: 10, isolation: 'frozen' })
     const cache = createCache({ local, codec: moneyCodec })
     const first = await cache.once('k', make)
     first.notes.push('mine')
@@ -332,7 +332,7 @@ describe('a codec without a copy function', () => {
       encode: () => Buffer.from('x'),
       decode: () => Object.freeze({ at: new Date(5) }),
     }
-    const local = lru({ maxEntries: 10, isolation: 'frozen' })
+    const local = tinyLfu({ maxEntries: 10, isolation: 'frozen' })
     const cache = createCache({ local, codec })
     const first = await cache.once('k', () => ({ at: new Date(5) }))
     first.at.setTime(0)
@@ -352,7 +352,7 @@ describe('a copy function of the user', () => {
     copied.push(value)
     return value instanceof Point ? new Point(value.x) : structuredClone(value)
   }
-  const open = () => createCache({ local: lru({ maxEntries: 10, copy }) })
+  const open = () => createCache({ local: tinyLfu({ maxEntries: 10, copy }) })
 
   it('takes the place of the codec in a local tier alone, class instances included', async () => {
     const cache = open()
@@ -373,7 +373,7 @@ describe('a copy function of the user', () => {
 
   it('copies local hits where there is a remote tier', async () => {
     copied.length = 0
-    const local = lru({ maxEntries: 10, copy })
+    const local = tinyLfu({ maxEntries: 10, copy })
     const cache = createCache({ local, remote: memoryRemote() })
     await cache.set('k', { list: [1] })
     const first = await cache.get<{ list: number[] }>('k')

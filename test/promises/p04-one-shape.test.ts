@@ -5,7 +5,7 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { json } from '../../src/codec/json.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { CacheEncodeError } from '../../src/model/errors.ts'
 import { memoryRemote } from '../../src/testing/memory-remote.ts'
 import { type Cell, NAMED_CELLS, openWorld, type World } from '../support/cells.ts'
@@ -241,7 +241,7 @@ describe.each(NAMED_CELLS)('on %s', (_, cell) => {
 
 describe('json', () => {
   it('gives the first caller an ISO string for a Date, as it gives every other', async () => {
-    for (const local of [lru({ maxEntries: 10 }), undefined]) {
+    for (const local of [tinyLfu({ maxEntries: 10 }), undefined]) {
       const remote = memoryRemote()
       const cache = createCache({ ...(local && { local }), remote, codec: 'json' })
       const first: unknown = await cache.once('k', () => ({ at: new Date(AT) }))
@@ -251,7 +251,7 @@ describe('json', () => {
   })
 
   it('gives cacheIf and ttl what every caller gets', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }), codec: 'json' })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), codec: 'json' })
     const seen: unknown[] = []
     await cache.once('k', () => ({ at: new Date(AT) }), {
       cacheIf: (value) => seen.push(value) > 0,
@@ -269,7 +269,7 @@ describe('the codec of one call', () => {
     'gives its shape to every caller, whatever the cache’s own, with isolation %s',
     async (isolation) => {
       const remote = memoryRemote()
-      const open = () => createCache({ local: lru({ maxEntries: 10, isolation }), remote })
+      const open = () => createCache({ local: tinyLfu({ maxEntries: 10, isolation }), remote })
       const [cache, other] = [open(), open()]
       const options = { codec: 'json' }
       const got: unknown[] = await Promise.all([
@@ -288,7 +288,7 @@ describe('the codec of one call', () => {
 
   it('copies for every caller, or says one reader nothing of what another’s codec read', async () => {
     const remote = memoryRemote()
-    const cache = createCache({ local: lru({ maxEntries: 10 }), remote })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), remote })
     await cache.set('k', { list: [1] }, { codec: 'json', skipLocal: true })
     const [mine, wrong] = await Promise.all([
       cache.get<{ list: number[] }>('k', { codec: 'json' }),
@@ -300,7 +300,7 @@ describe('the codec of one call', () => {
   })
 
   it('refuses by its own rules, under its own name', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }) })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }) })
     const message = expect.stringMatching(/codec json cannot write/)
     const refusal = { code: 'CACHE_ENCODE', path: '$.id', message }
     for (const attempt of [
@@ -313,7 +313,7 @@ describe('the codec of one call', () => {
 })
 
 describe('a local tier alone that shares', () => {
-  const open = () => createCache({ local: lru({ maxEntries: 10, isolation: 'shared' }) })
+  const open = () => createCache({ local: tinyLfu({ maxEntries: 10, isolation: 'shared' }) })
 
   it('keeps class instances, functions and cycles by identity', async () => {
     const cache = open()
@@ -342,7 +342,7 @@ describe('a local tier alone that shares', () => {
   })
 
   it('shares with a remote tier what the codec keeps, and refuses the rest', async () => {
-    const local = lru({ maxEntries: 10, isolation: 'shared' })
+    const local = tinyLfu({ maxEntries: 10, isolation: 'shared' })
     const cache = createCache({ local, remote: memoryRemote() })
     await expect(cache.set('k', new Point())).rejects.toMatchObject({ code: 'CACHE_ENCODE' })
   })
@@ -361,7 +361,7 @@ describe.each(VALUES)('every value that %s keeps', (_, codec, values) => {
     async (isolation) => {
       const remote = memoryRemote()
       const open = () =>
-        createCache({ local: lru({ maxEntries: 10, isolation }), remote, codec: codec.name })
+        createCache({ local: tinyLfu({ maxEntries: 10, isolation }), remote, codec: codec.name })
       const [cache, other]: [Cache, Cache] = [open(), open()]
       let run = 0
       await fc.assert(

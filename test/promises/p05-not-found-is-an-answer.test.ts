@@ -3,7 +3,7 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { json } from '../../src/codec/json.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { CacheEncodeError, CacheNotFoundError } from '../../src/model/errors.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { type ManualClock, manualClock } from '../../src/testing/manual-clock.ts'
@@ -193,7 +193,7 @@ interface Opened {
 function open(settings: CacheSettings = {}): Opened {
   const clock = manualClock()
   const remote = memoryRemote({ clock })
-  const local = lru({ maxEntries: 1000 })
+  const local = tinyLfu({ maxEntries: 1000 })
   const notFound = { ttl: 60_000, jitterRatio: 0, ...settings.notFound }
   const cache = createCache({ local, remote, clock, jitterRatio: 0, ...settings, notFound })
   return { cache, clock, remote }
@@ -234,7 +234,7 @@ describe('P5, the life of a placeholder to the millisecond', () => {
 
   it('ends in a local tier alone as well', async () => {
     const clock = manualClock()
-    const local = lru({ maxEntries: 10, ttl: '2h' })
+    const local = tinyLfu({ maxEntries: 10, ttl: '2h' })
     const notFound = { ttl: '10s', jitterRatio: 0 } as const
     const cache = createCache({ local, clock, jitterRatio: 0, notFound })
     await cache.once('k', () => null)
@@ -246,7 +246,7 @@ describe('P5, the life of a placeholder to the millisecond', () => {
 
   it('is not spread in local by the jitterRatio of values', async () => {
     const clock = manualClock()
-    const local = lru({ maxEntries: 1000, ttl: '2h' })
+    const local = tinyLfu({ maxEntries: 1000, ttl: '2h' })
     const notFound = { ttl: 10_000, jitterRatio: 0 }
     const cache = createCache({ local, clock, jitterRatio: 0.9, notFound })
     const lives = new Set<number>()

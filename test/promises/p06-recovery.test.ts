@@ -1,7 +1,7 @@
 import { createClient } from 'redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import type { RemoteConnection, RemoteWatcher } from '../../src/remote/remote-store.ts'
@@ -25,7 +25,7 @@ async function cacheOn(server: RedisProcess, settings: CacheSettings = {}): Prom
   client.on('error', () => undefined)
   await client.connect()
   const cache = createCache({
-    local: lru({ maxEntries: 100 }),
+    local: tinyLfu({ maxEntries: 100 }),
     remote: nodeRedis(client),
     logger: false,
     ...settings,

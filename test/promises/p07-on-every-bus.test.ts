@@ -11,7 +11,7 @@ import type { InvalidationBus } from '../../src/bus/invalidation-bus.ts'
 import { type Cache, createCache } from '../../src/cache.ts'
 import * as overIoredis from '../../src/ioredis/index.ts'
 import { lmdb, lmdbBus } from '../../src/lmdb/index.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import * as overNodeRedis from '../../src/redis/index.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { memoryBus } from '../../src/testing/memory-bus.ts'
@@ -146,7 +146,7 @@ describe.each(BUSES)('P7 over %s', (_, openWorld) => {
         if (remote === undefined) throw new Error('there is a remote')
         return createCache({
           name: 'every-bus',
-          local: lru({ maxEntries: 1000 }),
+          local: tinyLfu({ maxEntries: 1000 }),
           remote,
           sync: { bus },
           remoteTimeout: '5s',

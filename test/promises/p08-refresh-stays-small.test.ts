@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import type { LoaderContext } from '../../src/read/call.ts'
 import { type Fault, faultyRemote, type StoreOperation } from '../../src/testing/faulty-remote.ts'
@@ -68,7 +68,7 @@ function machine({ bus: withBus = false, local = false } = {}): Machine {
         return () => letGo()
       }
       const cache = createCache({
-        local: lru({ maxEntries: 1000 }),
+        local: tinyLfu({ maxEntries: 1000 }),
         ...(local ? {} : { remote: store }),
         ttl: '1m',
         jitterRatio: 0,
@@ -716,7 +716,7 @@ describe('refreshAheadRatio', () => {
   it('goes by the local ttl where that is all the life there is', async () => {
     const { clock, process } = machine({ local: true })
     const { cache } = process({
-      local: lru({ maxEntries: 10, ttl: '10s' }),
+      local: tinyLfu({ maxEntries: 10, ttl: '10s' }),
       refresh: undefined,
       refreshAheadRatio: 0.5,
     } as never)
@@ -826,7 +826,7 @@ describe('refreshAheadRatio', () => {
 
 describe('options of refresh', () => {
   const options = (more: object) => () =>
-    createCache({ local: lru({ maxEntries: 1 }), ttl: '1m', ...more } as never)
+    createCache({ local: tinyLfu({ maxEntries: 1 }), ttl: '1m', ...more } as never)
 
   it('an interval that the jittered ttl overtakes is refused', () => {
     expect(options({ refresh: { interval: '54s' }, jitterRatio: 0.1 })).toThrow(

@@ -5,7 +5,7 @@ import { createClient } from 'redis'
 import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
 import { lmdb } from '../../src/lmdb/lmdb-store.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { CacheLoadTimeoutError } from '../../src/model/errors.ts'
 import { nodeRedis } from '../../src/redis/node-redis-store.ts'
 import { faultyRemote } from '../../src/testing/faulty-remote.ts'
@@ -54,7 +54,7 @@ async function works(cache: Cache, key: string): Promise<void> {
 
 describe('Under fake timers that nobody moves', () => {
   it('a cache with a local tier works', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }) })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }) })
     freeze()
     await works(cache, 'k')
     await cache.close()
@@ -62,7 +62,7 @@ describe('Under fake timers that nobody moves', () => {
 
   it('a cache that is made under them works', async () => {
     freeze()
-    const cache = createCache({ local: lru({ maxEntries: 10 }), remote: memoryRemote() })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), remote: memoryRemote() })
     await works(cache, 'k')
     await cache.close()
   })
@@ -77,14 +77,14 @@ describe('Under fake timers that nobody moves', () => {
   })
 
   it('a deadline of ours passes: the loader’s', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }), loadTimeout: 30 })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), loadTimeout: 30 })
     freeze()
     const call = cache.once('k', () => new Promise<string>(() => {}))
     await expect(call).rejects.toBeInstanceOf(CacheLoadTimeoutError)
   })
 
   it('an entry expires by the clock of the machine', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }), ttl: 20, jitterRatio: 0 })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), ttl: 20, jitterRatio: 0 })
     freeze()
     await cache.set('k', 'short-lived')
     expect(await cache.get('k')).toBe('short-lived')
@@ -94,7 +94,7 @@ describe('Under fake timers that nobody moves', () => {
   })
 
   it('moving the fake Date far ahead expires nothing', async () => {
-    const cache = createCache({ local: lru({ maxEntries: 10 }), ttl: '1h' })
+    const cache = createCache({ local: tinyLfu({ maxEntries: 10 }), ttl: '1h' })
     await cache.set('k', 'kept')
     freeze()
     vi.setSystemTime(Date.UTC(2100, 0, 1))
@@ -128,7 +128,7 @@ describe('Under fake timers, Redis', () => {
     client.on('error', () => undefined)
     await client.connect()
     const cache = createCache({
-      local: lru({ maxEntries: 10 }),
+      local: tinyLfu({ maxEntries: 10 }),
       remote: nodeRedis(client),
       remoteTimeout: 300,
     })

@@ -5,7 +5,7 @@ import { type Cache, createCache } from '../../src/cache.ts'
 import type { Codec } from '../../src/codec/codec.ts'
 import { json } from '../../src/codec/json.ts'
 import { msgpack } from '../../src/codec/msgpack.ts'
-import { lru } from '../../src/lru/lru.ts'
+import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
 import { CacheDecodeError } from '../../src/model/errors.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
@@ -47,7 +47,9 @@ function parts(
     },
   })
   const cache = createCache({
-    ...(options.local === false ? {} : { local: lru({ maxEntries: 10_000, ttl: options.ttl }) }),
+    ...(options.local === false
+      ? {}
+      : { local: tinyLfu({ maxEntries: 10_000, ttl: options.ttl }) }),
     remote: watched,
     clock,
     jitterRatio: 0,
@@ -387,7 +389,7 @@ describe('crafted bytes', () => {
   it.each(crafted)('change no prototype: %s with %s', async (codec, _, bytes) => {
     for (const isolation of ['copy', 'frozen', 'shared'] as const) {
       const remote = memoryRemote()
-      const cache = createCache({ local: lru({ maxEntries: 10, isolation }), remote, codec })
+      const cache = createCache({ local: tinyLfu({ maxEntries: 10, isolation }), remote, codec })
       remote.plant(KEY, bytes, HOUR)
       const before = Object.getOwnPropertyNames(Object.prototype)
       for (let i = 0; i < 3; i++) {
