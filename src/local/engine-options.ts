@@ -1,6 +1,7 @@
+import { systemClock } from '../model/clock.ts'
 import { type Duration, parseDuration } from '../model/duration.ts'
 import { optionRangeError, optionTypeError, shown } from '../model/errors.ts'
-import type { Isolation, LocalEngine, RemovalListener } from './local-store.ts'
+import type { Isolation, LocalEngine, LocalSurroundings, RemovalListener } from './local-store.ts'
 
 /** What every engine takes. */
 export interface EngineOptions {
@@ -40,6 +41,9 @@ export type IsolationOptions =
       /** Only with isolation `copy`: nothing is copied here. */
       readonly copy?: undefined
     }
+
+/** Of a store that belongs to no cache. */
+export const ALONE: LocalSurroundings = { clock: systemClock, removed: undefined }
 
 const ISOLATIONS: ReadonlySet<unknown> = new Set<Isolation>(['copy', 'frozen', 'shared'])
 

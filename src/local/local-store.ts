@@ -98,5 +98,6 @@ export interface LocalEngine {
   /** The user's own copy function; only with isolation `copy`. */
   readonly copy: ((value: unknown) => unknown) | undefined
   readonly onRemoval: RemovalListener | undefined
-  create(surroundings: LocalSurroundings): LocalStore
+  /** @param surroundings Default: the machine's clock, and nobody listens. */
+  create(surroundings?: LocalSurroundings): LocalStore
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import {
+  ALONE,
   checkEngineOptions,
   checkWhole,
   type EngineOptions,
@@ -44,7 +45,7 @@ export function lru(options: LruOptions): LocalEngine {
   checkWhole('lru: maxEntries', maxEntries, MOST_ENTRIES, 'Say how many entries may be kept.')
   return {
     ...engineOf('lru', options),
-    create: ({ removed }) => new LruStore(maxEntries, removed),
+    create: ({ removed } = ALONE) => new LruStore(maxEntries, removed),
   }
 }
 

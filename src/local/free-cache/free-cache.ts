@@ -1,4 +1,10 @@
-import { checkEngineOptions, checkWhole, type EngineOptions, engineOf } from '../engine-options.ts'
+import {
+  ALONE,
+  checkEngineOptions,
+  checkWhole,
+  type EngineOptions,
+  engineOf,
+} from '../engine-options.ts'
 import type { LocalEngine } from '../local-store.ts'
 import { UNIT } from './chunk.ts'
 import { FreeStore } from './free-store.ts'
@@ -59,7 +65,7 @@ export function freeCache(options: FreeCacheOptions): LocalEngine {
   return {
     ...engineOf('freeCache', options),
     holds: 'bytes',
-    create: (surroundings) => {
+    create: (surroundings = ALONE) => {
       const ring = new Ring(size)
       const index = new HashIndex(ring, buckets)
       const uses = new UseClock()

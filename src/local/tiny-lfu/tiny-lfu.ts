@@ -1,4 +1,5 @@
 import {
+  ALONE,
   checkEngineOptions,
   checkOneOf,
   checkWhole,
@@ -81,7 +82,7 @@ export function tinyLfu(options: TinyLfuOptions): LocalEngine {
   const roomFor = roomOf(options)
   return {
     ...engineOf('tinyLfu', options),
-    create: (surroundings) => new TinyLfuStore(roomFor(surroundings), surroundings),
+    create: (surroundings = ALONE) => new TinyLfuStore(roomFor(surroundings), surroundings),
   }
 }
 
