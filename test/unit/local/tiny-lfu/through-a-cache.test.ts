@@ -40,7 +40,6 @@ describe('a cache with tinyLfu({ maxBytes })', () => {
     const built = await buildSource()
     try {
       const { grown, entries } = JSON.parse(built.run(PROGRAM, '--expose-gc'))
-      console.log(grown / MAX_BYTES, entries)
       expect(entries).toBeLessThan(40_000)
       expect(grown / MAX_BYTES).toBeLessThan(1.5)
       expect(grown / MAX_BYTES).toBeGreaterThan(0.5)
