@@ -154,17 +154,18 @@ describe('a life that is over', () => {
     expect([store.get('k')?.kept, told]).toEqual([1, []])
   })
 
-  it('is told as expired of an entry that had to make room before it was looked for anew', () => {
-    const { clock, put, told } = open(2)
-    const late = () => told.filter((each) => each.cause === 'expired')
-    put('a', 1, 500)
-    put('b', 2, 500)
-    clock.advance(900)
-    put('c', 3)
-    // The last look was before its end: it does not know.
-    expect([told.length, late().length]).toEqual([1, 0])
-    clock.advance(100)
-    expect(late().length).toBe(1)
+  it('is told as expired where a look has seen its end, and the entry makes room before its turn', () => {
+    const { clock, put, told } = open(3000)
+    for (let i = 0; i < 3000; i++) put(`old${i}`, i, 500)
+    clock.advance(999)
+    put('before', 0)
+    expect(told.map((each) => each.cause)).toEqual(['evicted'])
+    clock.advance(1)
+    expect(told.length).toBe(1001)
+    for (let i = 0; i < 1200; i++) put(`new${i}`, i)
+    const made = told.slice(1001).filter((each) => each.key.startsWith('old'))
+    expect(made.length).toBeGreaterThan(50)
+    expect(new Set(made.map((each) => each.cause))).toEqual(new Set(['expired']))
   })
 })
 
