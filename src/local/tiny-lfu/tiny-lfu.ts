@@ -73,8 +73,8 @@ const EXAMPLE = 'tinyLfu({ maxEntries: 10_000 })'
  *
  * Entries whose life is over leave by themselves, mostly within seconds, at some 50,000 a second at most.
  *
- * @throws TypeError (`code: 'CACHE_OPTION'`) for an unknown option, one of the wrong kind, `weigh` without `maxBytes`, and for both
- * bounds or none.
+ * @throws TypeError (`code: 'CACHE_OPTION'`) for an unknown option, one of the wrong kind, `weigh` without
+ * `maxBytes`, and for both bounds or none.
  * @throws RangeError (`code: 'CACHE_OPTION'`) for `maxEntries`, `maxBytes` or `ttl` out of range.
  */
 export function tinyLfu(options: TinyLfuOptions): LocalEngine {
