@@ -32,6 +32,28 @@ const LUCK_MASK = 127
 /** One heavy newcomer looks at no more victims than these. */
 const MOST_VICTIMS = 16
 
+/** A list as it is linked, for tests. */
+interface InspectedList {
+  /** From the oldest on. */
+  readonly slots: readonly number[]
+  /** The same as the links back have it. */
+  readonly backwards: readonly number[]
+  /** What is kept of its weight, in place of a sum. */
+  readonly weight: number | undefined
+  readonly most: number | undefined
+}
+
+/** The inside of a policy, for tests. */
+export interface Inspected {
+  readonly window: InspectedList
+  readonly probation: InspectedList
+  readonly protected: InspectedList
+  readonly protectedCount: number
+  readonly free: readonly number[]
+  readonly weight: number
+  readonly sentenced: number
+}
+
 /**
  * Which entries stay and which leave. It knows hashes and weights in numbered slots, and neither keys nor
  * values.
@@ -189,6 +211,8 @@ export class Policy {
     this.#newest = slot
     this.#returned = this.#isWelcomeBack(hash)
     this.#append(slot, this.#returned ? PROBATION : WINDOW)
+    // It is compared first: else all in the window would have to go before it is.
+    if (!this.#returned && weight > this.#windowMost) this.#toStart(slot, WINDOW)
     return slot
   }
 
@@ -249,6 +273,32 @@ export class Policy {
     this.#weights[slot] = weight
     this.#newest = slot
     this.#returned = list !== WINDOW
+  }
+
+  /** For tests: what stands where, as plain data. Links that lead in circles are cut. */
+  inspect(): Inspected {
+    const walk = (links: Int32Array, from: number, end: number) => {
+      const slots: number[] = []
+      for (let at = from; at !== end && slots.length <= this.slots; at = links[at] as number) {
+        slots.push(at)
+      }
+      return slots
+    }
+    const list = (of: number, weight?: number, most?: number): InspectedList => ({
+      slots: walk(this.#next, this.#next[of] as number, of),
+      backwards: walk(this.#previous, this.#previous[of] as number, of).reverse(),
+      weight,
+      most,
+    })
+    return {
+      window: list(WINDOW, this.#windowWeight, this.#windowMost),
+      probation: list(PROBATION),
+      protected: list(PROTECTED, this.#protectedWeight, this.#protectedMost),
+      protectedCount: this.#protectedCount,
+      free: walk(this.#next, this.#free, NONE),
+      weight: this.#weight,
+      sentenced: this.#sentencedCount,
+    }
   }
 
   /** Whether a key that is taken in now has a place in the main part, having left it of late. */
@@ -341,6 +391,12 @@ export class Policy {
     previous[slot] = last
     next[slot] = list
     previous[list] = slot
+  }
+
+  /** `#toEnd` puts a slot before another; the list's own stands before its first. */
+  #toStart(slot: number, list: number): void {
+    const first = this.#next[list] as number
+    if (first !== slot) this.#toEnd(slot, first)
   }
 
   #append(slot: number, list: number): void {

@@ -2,7 +2,7 @@ import type { Timer } from '../../model/clock.ts'
 import type { LocalEntry, LocalStore, LocalSurroundings, RemovalCause } from '../local-store.ts'
 import { Controller } from './controller.ts'
 import { KeyHash } from './key-hash.ts'
-import { NONE, Policy } from './policy.ts'
+import { type Inspected, NONE, Policy } from './policy.ts'
 import { FrequencySketch } from './sketch.ts'
 
 /** Entries there is room for at first; it doubles. */
@@ -25,6 +25,24 @@ export interface Room {
   readonly capacity: number
   /** Weighs an entry; `undefined`: each is 1. Not above 0: it is not taken. */
   readonly weigh: ((key: string, entry: LocalEntry) => number) | undefined
+}
+
+/** The inside of a store, for tests. */
+interface StoreInspected extends Inspected {
+  /** Of the tables, those before the first included. */
+  readonly slots: number
+  /** By slot. */
+  readonly held: ReadonlyMap<
+    number,
+    {
+      readonly key: string
+      readonly at: string | undefined
+      readonly weight: number
+      readonly hashes: boolean
+      readonly entry: LocalEntry | undefined
+      readonly ends: number | undefined
+    }
+  >
 }
 
 /**
@@ -101,7 +119,7 @@ export class TinyLfuStore implements LocalStore {
   }
 
   set(key: string, entry: LocalEntry): void {
-    const weight = this.#room.weigh?.(key, entry) ?? 1
+    const weight = this.#weightFor(key, entry)
     const held = this.#slots.get(key)
     if (!(weight > 0 && weight <= this.#room.capacity)) {
       this.#refused++
@@ -134,6 +152,37 @@ export class TinyLfuStore implements LocalStore {
     this.#entries.length = 0
     this.#sweep?.cancel()
     this.#sweep = undefined
+  }
+
+  /** For tests: the policy's inside, and what lies in its slots. */
+  inspect(): StoreInspected {
+    return {
+      ...this.#policy.inspect(),
+      slots: this.#policy.slots,
+      held: new Map(
+        [...this.#slots].map(([key, slot]) => [
+          slot,
+          {
+            key,
+            at: this.#keys[slot],
+            weight: this.#policy.weightOf(slot),
+            hashes: this.#policy.hashOf(slot) === this.#hash.of(key),
+            entry: this.#entries[slot],
+            ends: this.#ends[slot],
+          },
+        ]),
+      ),
+    }
+  }
+
+  /** A value that is stored again with another life weighs what it did. */
+  #weightFor(key: string, entry: LocalEntry): number {
+    if (this.#room.weigh === undefined) return 1
+    const held = this.#slots.get(key)
+    if (held !== undefined && this.#entries[held]?.kept === entry.kept) {
+      return this.#policy.weightOf(held)
+    }
+    return this.#room.weigh(key, entry)
   }
 
   #add(key: string, entry: LocalEntry, weight: number): void {

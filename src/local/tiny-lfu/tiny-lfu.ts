@@ -1,3 +1,4 @@
+import { optionTypeError } from '../../model/errors.ts'
 import {
   ALONE,
   checkEngineOptions,
@@ -73,8 +74,8 @@ const EXAMPLE = 'tinyLfu({ maxEntries: 10_000 })'
  *
  * Entries whose life is over leave by themselves, mostly within seconds, at some 50,000 a second at most.
  *
- * @throws TypeError (`code: 'CACHE_OPTION'`) for an unknown option, one of the wrong kind, and for both
- * bounds or none.
+ * @throws TypeError (`code: 'CACHE_OPTION'`) for an unknown option, one of the wrong kind, `weigh` without
+ * `maxBytes`, and for both bounds or none.
  * @throws RangeError (`code: 'CACHE_OPTION'`) for `maxEntries`, `maxBytes` or `ttl` out of range.
  */
 export function tinyLfu(options: TinyLfuOptions): LocalEngine {
@@ -91,6 +92,12 @@ function roomOf(options: TinyLfuOptions): (surroundings: LocalSurroundings) => R
   checkOneOf('tinyLfu', { maxEntries, maxBytes }, EXAMPLE)
   optionalFunction('tinyLfu: weigh', weigh, '(key, value) => bytes')
   if (maxBytes === undefined) {
+    if (weigh !== undefined) {
+      throw optionTypeError(
+        'tinyLfu: weigh does nothing with maxEntries',
+        'Leave out weigh, or give maxBytes in place of maxEntries.',
+      )
+    }
     checkWhole('tinyLfu: maxEntries', maxEntries, MOST_ENTRIES, 'Say how many entries may be kept.')
     return () => ({ capacity: maxEntries as number, weigh: undefined })
   }

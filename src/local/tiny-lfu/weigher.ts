@@ -24,7 +24,7 @@ export function weigher(
     if (kept === NOT_FOUND) return own
     if (weigh === undefined) return own + estimateBytes(kept)
     try {
-      const weight: unknown = weigh(key, kept instanceof Kept ? kept.held : kept)
+      const weight: unknown = weigh(key, storedOf(kept))
       if (typeof weight === 'number' && weight >= 0) return own + weight
       warn?.(`tinyLfu: weigh must return a number of 0 or more, but returned ${shown(weight)}`)
     } catch (error) {
@@ -32,4 +32,11 @@ export function weigher(
     }
     return WEIGHTLESS
   }
+}
+
+/** What is kept in one way may hold what is kept in another. */
+function storedOf(kept: unknown): unknown {
+  let value = kept
+  while (value instanceof Kept) value = value.held
+  return value
 }
