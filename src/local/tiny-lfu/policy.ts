@@ -24,7 +24,7 @@ const NOTE_SHIFT = 8
 /** Of the room beside the window. */
 const PROTECTED_SHARE = 0.8
 
-/** Of the protected list, at its young end: who is in it need not be moved to the end again. */
+/** Of the window and of the protected list, at their young ends: who is there need not be moved again. */
 const YOUNG_SHIFT = 1
 
 /** Of the entries. */
@@ -75,8 +75,9 @@ export class Policy {
   #size = 0
   #windowWeight = 0
   #protectedWeight = 0
+  #windowCount = 0
   #protectedCount = 0
-  /** Entries that were moved to the end of the protected list; it begins anew after 2^32. */
+  /** Entries that have come to the end of the window or of the protected list; it begins anew after 2^32. */
   #moves = 0
   #weight = 0
   #windowMost = 0
@@ -148,7 +149,9 @@ export class Policy {
   touch(slot: number): void {
     const list = this.#listOf(slot)
     if (list === WINDOW) {
-      if (this.#after(slot) !== WINDOW) this.#toEnd(slot, WINDOW)
+      if (this.#after(slot) === WINDOW) return
+      this.#moves = (this.#moves + 1) | 0
+      this.#toEnd(slot, WINDOW)
       return
     }
     if (list === PROTECTED) {
@@ -157,7 +160,6 @@ export class Policy {
       return
     }
     this.#unlink(slot)
-    this.#moves = (this.#moves + 1) | 0
     this.#append(slot, PROTECTED)
     while (this.#protectedWeight > this.#protectedMost) {
       const oldest = this.#after(PROTECTED)
@@ -174,8 +176,9 @@ export class Policy {
 
   /** Until when, by `moves`, an entry that was touched just now is near the young end for certain. */
   youngUntil(slot: number): number {
-    if (this.#listOf(slot) !== PROTECTED) return this.#moves - 1
-    return this.#moves + (this.#protectedCount >>> YOUNG_SHIFT)
+    const list = this.#listOf(slot)
+    if (list === PROTECTED) return this.#moves + (this.#protectedCount >>> YOUNG_SHIFT)
+    return this.#moves + (list === WINDOW ? this.#windowCount >>> YOUNG_SHIFT : 0)
   }
 
   /** Whether whoever owns the entry has said that its uses need not be told for now. */
@@ -263,6 +266,7 @@ export class Policy {
     this.#weight = 0
     this.#windowWeight = 0
     this.#protectedWeight = 0
+    this.#windowCount = 0
     this.#protectedCount = 0
     this.#newest = NONE
   }
@@ -396,7 +400,11 @@ export class Policy {
     records[at] = list
     records[end] = slot
     records[at | STATE] = ((records[at | STATE] as number) & ~LIST_MASK) | list
-    if (list === PROTECTED) this.#protectedCount++
+    // Whatever was young elsewhere is not here.
+    records[at | QUIET_UNTIL] = this.#moves
+    if (list !== PROBATION) this.#moves = (this.#moves + 1) | 0
+    if (list === WINDOW) this.#windowCount++
+    else if (list === PROTECTED) this.#protectedCount++
     this.#add(list, this.weightOf(slot))
   }
 
@@ -408,7 +416,8 @@ export class Policy {
     records[before << RECORD_SHIFT] = after
     records[(after << RECORD_SHIFT) | PREVIOUS] = before
     const list = (records[at | STATE] as number) & LIST_MASK
-    if (list === PROTECTED) this.#protectedCount--
+    if (list === WINDOW) this.#windowCount--
+    else if (list === PROTECTED) this.#protectedCount--
     this.#add(list, -this.weightOf(slot))
   }
 

@@ -134,7 +134,6 @@ export class TinyLfuStore implements LocalStore {
     if (this.#ends.length < this.#policy.slots) this.#grow()
     const sampled = this.#controller.samples(hash)
     this.#policy.note(slot, sampled ? SAMPLED : 0)
-    this.#policy.quieten(slot, this.#policy.moves)
     if (sampled) this.#controller.observe(hash)
     this.#slots.set(key, slot)
     this.#keys[slot] = key
