@@ -21,7 +21,7 @@ const SEEDS: Readonly<Record<string, number>> = {
 }
 
 /** Of these cells, 0.3 below what was measured. */
-const MEAN = 64.0
+const MEAN = 64.03
 
 // One line tells that they are missing: they are not part of the repository.
 if (!hasTraces)
@@ -56,5 +56,5 @@ for (const { kind, capacity, caffeine } of GENERATED_CELLS) {
     const ratio = tinyLfuHitRatio(capacity, keysOf(ids), 1)
     expect(ratio).toBeGreaterThanOrEqual(lruHitRatio(ids, capacity) - BELOW_LRU)
     expect(ratio).toBeGreaterThanOrEqual(caffeine - BELOW_CAFFEINE)
-  })
+  }, 30_000)
 }
