@@ -10,10 +10,21 @@ const PROBATION = 2
 const PROTECTED = 3
 const FIRST_SLOT = 4
 
+/**
+ * The words of a slot, side by side: what a use reads lies in one line of the processor's cache. State: the
+ * list in the low bits, and above them the owner's note.
+ */
+const RECORD_SHIFT = 2
+const PREVIOUS = 1
+const QUIET_UNTIL = 2
+const STATE = 3
+const LIST_MASK = 3
+const NOTE_SHIFT = 8
+
 /** Of the room beside the window. */
 const PROTECTED_SHARE = 0.8
 
-/** Of the protected list, at its young end: who is in it need not be moved to the end again. */
+/** Of the window and of the protected list, at their young ends: who is there need not be moved again. */
 const YOUNG_SHIFT = 1
 
 /** Of the entries. */
@@ -76,19 +87,19 @@ export class Policy {
   readonly #sketch: FrequencySketch
   readonly #weighted: boolean
   #ghost: Ghost
-  #next: Int32Array
-  #previous: Int32Array
+  /** Of each slot `1 << RECORD_SHIFT` words, the next one in its list first. */
+  #records: Int32Array
   #hashes: Int32Array
-  #lists: Uint8Array
   /** Only where entries have weights. */
   #weights: Float64Array
-  /** The first free slot; free ones are linked by `#next`. */
+  /** The first free slot; a free one has the next free one as its next. */
   #free = NONE
   #size = 0
   #windowWeight = 0
   #protectedWeight = 0
+  #windowCount = 0
   #protectedCount = 0
-  /** Entries that were moved to the end of the protected list; it begins anew after 2^32. */
+  /** Entries that have come to the end of the window or of the protected list; it begins anew after 2^32. */
   #moves = 0
   #weight = 0
   #windowMost = 0
@@ -111,17 +122,12 @@ export class Policy {
     this.capacity = capacity
     this.#sketch = sketch
     this.#weighted = weighted
-    this.#next = new Int32Array(0)
-    this.#previous = new Int32Array(0)
+    this.#records = new Int32Array(0)
     this.#hashes = new Int32Array(0)
-    this.#lists = new Uint8Array(0)
     this.#weights = new Float64Array(0)
     this.#ghost = new Ghost(1)
     this.#makeRoom(slots)
-    for (const list of [WINDOW, PROBATION, PROTECTED]) {
-      this.#next[list] = list
-      this.#previous[list] = list
-    }
+    this.#emptyLists()
     this.setWindow(1)
   }
 
@@ -132,7 +138,7 @@ export class Policy {
 
   /** Slots there are, those before the first included. */
   get slots(): number {
-    return this.#lists.length
+    return this.#hashes.length
   }
 
   hashOf(slot: number): number {
@@ -163,9 +169,11 @@ export class Policy {
 
   /** An entry has been used. */
   touch(slot: number): void {
-    const list = this.#lists[slot] as number
+    const list = this.#listOf(slot)
     if (list === WINDOW) {
-      if (this.#next[slot] !== WINDOW) this.#toEnd(slot, WINDOW)
+      if (this.#after(slot) === WINDOW) return
+      this.#moves = (this.#moves + 1) | 0
+      this.#toEnd(slot, WINDOW)
       return
     }
     if (list === PROTECTED) {
@@ -174,10 +182,9 @@ export class Policy {
       return
     }
     this.#unlink(slot)
-    this.#moves = (this.#moves + 1) | 0
     this.#append(slot, PROTECTED)
     while (this.#protectedWeight > this.#protectedMost) {
-      const oldest = this.#next[PROTECTED] as number
+      const oldest = this.#after(PROTECTED)
       if (oldest === slot) break
       this.#unlink(oldest)
       this.#append(oldest, PROBATION)
@@ -191,8 +198,33 @@ export class Policy {
 
   /** Until when, by `moves`, an entry that was touched just now is near the young end for certain. */
   youngUntil(slot: number): number {
-    if (this.#lists[slot] !== PROTECTED) return this.#moves - 1
-    return this.#moves + (this.#protectedCount >>> YOUNG_SHIFT)
+    const list = this.#listOf(slot)
+    if (list === PROTECTED) return this.#moves + (this.#protectedCount >>> YOUNG_SHIFT)
+    return this.#moves + (list === WINDOW ? this.#windowCount >>> YOUNG_SHIFT : 0)
+  }
+
+  /** Whether whoever owns the entry has said that its uses need not be told for now. */
+  isQuiet(slot: number): boolean {
+    const until = this.#records[(slot << RECORD_SHIFT) | QUIET_UNTIL] as number
+    return ((until - this.#moves) | 0) > 0
+  }
+
+  /** @param until By `moves`, which may be past. */
+  quieten(slot: number, until: number): void {
+    this.#records[(slot << RECORD_SHIFT) | QUIET_UNTIL] = until
+  }
+
+  quietenNone(): void {
+    for (let slot = FIRST_SLOT; slot < this.slots; slot++) this.quieten(slot, this.#moves)
+  }
+
+  /** What whoever owns the entry has noted down of it, from 0 to 255. */
+  noteOf(slot: number): number {
+    return (this.#records[(slot << RECORD_SHIFT) | STATE] as number) >>> NOTE_SHIFT
+  }
+
+  note(slot: number, note: number): void {
+    this.#records[(slot << RECORD_SHIFT) | STATE] = this.#listOf(slot) | (note << NOTE_SHIFT)
   }
 
   /**
@@ -203,7 +235,7 @@ export class Policy {
   insert(hash: number, weight: number): number {
     if (this.#free === NONE) this.#makeRoom(this.#size * 2)
     const slot = this.#free
-    this.#free = this.#next[slot] as number
+    this.#free = this.#after(slot)
     this.#hashes[slot] = hash
     if (this.#weighted) this.#weights[slot] = weight
     this.#size++
@@ -230,7 +262,7 @@ export class Policy {
       return this.#leave(this.#sentenced[--this.#sentencedCount] as number, true)
     }
     if (!this.#returned && this.#windowWeight > this.#windowMost) {
-      const candidate = this.#next[WINDOW] as number
+      const candidate = this.#after(WINDOW)
       if (!this.#wins(candidate)) return this.#leave(candidate, true)
       this.#unlink(candidate)
       this.#append(candidate, PROBATION)
@@ -245,29 +277,27 @@ export class Policy {
    * @param mayReturn It had to go whatever its worth: when it comes back it takes its place among the main.
    */
   remove(slot: number, mayReturn: boolean): void {
-    this.#leave(slot, mayReturn && this.#lists[slot] !== WINDOW)
+    this.#leave(slot, mayReturn && this.#listOf(slot) !== WINDOW)
   }
 
   /** All entries leave. */
   clear(): void {
-    for (const list of [WINDOW, PROBATION, PROTECTED]) {
-      this.#next[list] = list
-      this.#previous[list] = list
-    }
-    this.#lists.fill(NONE)
+    this.#records.fill(NONE)
+    this.#emptyLists()
     this.#free = NONE
     this.#release(FIRST_SLOT)
     this.#size = 0
     this.#weight = 0
     this.#windowWeight = 0
     this.#protectedWeight = 0
+    this.#windowCount = 0
     this.#protectedCount = 0
     this.#newest = NONE
   }
 
   /** An entry weighs more or less than it did. */
   reweigh(slot: number, weight: number): void {
-    const list = this.#lists[slot] as number
+    const list = this.#listOf(slot)
     this.#add(list, weight - this.weightOf(slot))
     this.#weight += weight - this.weightOf(slot)
     this.#weights[slot] = weight
@@ -277,16 +307,16 @@ export class Policy {
 
   /** For tests: what stands where, as plain data. Links that lead in circles are cut. */
   inspect(): Inspected {
-    const walk = (links: Int32Array, from: number, end: number) => {
+    const after = (slot: number) => this.#after(slot)
+    const before = (slot: number) => this.#records[(slot << RECORD_SHIFT) | PREVIOUS] as number
+    const walk = (link: (slot: number) => number, from: number, end: number) => {
       const slots: number[] = []
-      for (let at = from; at !== end && slots.length <= this.slots; at = links[at] as number) {
-        slots.push(at)
-      }
+      for (let at = from; at !== end && slots.length <= this.slots; at = link(at)) slots.push(at)
       return slots
     }
     const list = (of: number, weight?: number, most?: number): InspectedList => ({
-      slots: walk(this.#next, this.#next[of] as number, of),
-      backwards: walk(this.#previous, this.#previous[of] as number, of).reverse(),
+      slots: walk(after, after(of), of),
+      backwards: walk(before, before(of), of).reverse(),
       weight,
       most,
     })
@@ -295,7 +325,7 @@ export class Policy {
       probation: list(PROBATION),
       protected: list(PROTECTED, this.#protectedWeight, this.#protectedMost),
       protectedCount: this.#protectedCount,
-      free: walk(this.#next, this.#free, NONE),
+      free: walk(after, this.#free, NONE),
       weight: this.#weight,
       sentenced: this.#sentencedCount,
     }
@@ -336,17 +366,17 @@ export class Policy {
 
   /** Of the main part, whoever leaves first; `NONE` if it is empty. */
   #oldestOfMain(): number {
-    const slot = this.#next[PROBATION] as number
+    const slot = this.#after(PROBATION)
     if (slot !== PROBATION) return slot
-    const other = this.#next[PROTECTED] as number
+    const other = this.#after(PROTECTED)
     return other === PROTECTED ? NONE : other
   }
 
   #afterInMain(slot: number): number {
-    const next = this.#next[slot] as number
+    const next = this.#after(slot)
     if (next >= FIRST_SLOT) return next
     if (next === PROTECTED) return NONE
-    const other = this.#next[PROTECTED] as number
+    const other = this.#after(PROTECTED)
     return other === PROTECTED ? NONE : other
   }
 
@@ -355,13 +385,13 @@ export class Policy {
     let slot = this.#oldestOfMain()
     if (slot === this.#newest) slot = this.#afterInMain(slot)
     if (slot !== NONE) return slot
-    slot = this.#next[WINDOW] as number
+    slot = this.#after(WINDOW)
     return slot === WINDOW ? this.#newest : slot
   }
 
   #narrowWindow(): void {
     for (let i = 0; i < MOST_MOVED && this.#windowWeight > this.#windowMost; i++) {
-      const oldest = this.#next[WINDOW] as number
+      const oldest = this.#after(WINDOW)
       this.#unlink(oldest)
       this.#append(oldest, PROBATION)
     }
@@ -372,51 +402,78 @@ export class Policy {
     if (remembered) this.#ghost.remember(this.hashOf(slot))
     this.#weight -= this.weightOf(slot)
     this.#unlink(slot)
-    this.#lists[slot] = NONE
     this.#size--
-    this.#next[slot] = this.#free
+    this.#records[(slot << RECORD_SHIFT) | STATE] = NONE
+    this.#records[slot << RECORD_SHIFT] = this.#free
     this.#free = slot
     return slot
   }
 
+  /** The next one in its list; of a list, the first. */
+  #after(slot: number): number {
+    return this.#records[slot << RECORD_SHIFT] as number
+  }
+
+  #listOf(slot: number): number {
+    return (this.#records[(slot << RECORD_SHIFT) | STATE] as number) & LIST_MASK
+  }
+
+  #emptyLists(): void {
+    for (const list of [WINDOW, PROBATION, PROTECTED]) {
+      this.#records[list << RECORD_SHIFT] = list
+      this.#records[(list << RECORD_SHIFT) | PREVIOUS] = list
+    }
+  }
+
   #toEnd(slot: number, list: number): void {
-    const next = this.#next
-    const previous = this.#previous
-    const before = previous[slot] as number
-    const after = next[slot] as number
-    next[before] = after
-    previous[after] = before
-    const last = previous[list] as number
-    next[last] = slot
-    previous[slot] = last
-    next[slot] = list
-    previous[list] = slot
+    const records = this.#records
+    const at = slot << RECORD_SHIFT
+    const before = records[at | PREVIOUS] as number
+    const after = records[at] as number
+    records[before << RECORD_SHIFT] = after
+    records[(after << RECORD_SHIFT) | PREVIOUS] = before
+    const end = (list << RECORD_SHIFT) | PREVIOUS
+    const last = records[end] as number
+    records[last << RECORD_SHIFT] = slot
+    records[at | PREVIOUS] = last
+    records[at] = list
+    records[end] = slot
   }
 
   /** `#toEnd` puts a slot before another; the list's own stands before its first. */
   #toStart(slot: number, list: number): void {
-    const first = this.#next[list] as number
+    const first = this.#after(list)
     if (first !== slot) this.#toEnd(slot, first)
   }
 
   #append(slot: number, list: number): void {
-    const last = this.#previous[list] as number
-    this.#next[last] = slot
-    this.#previous[slot] = last
-    this.#next[slot] = list
-    this.#previous[list] = slot
-    this.#lists[slot] = list
-    if (list === PROTECTED) this.#protectedCount++
+    const records = this.#records
+    const at = slot << RECORD_SHIFT
+    const end = (list << RECORD_SHIFT) | PREVIOUS
+    const last = records[end] as number
+    records[last << RECORD_SHIFT] = slot
+    records[at | PREVIOUS] = last
+    records[at] = list
+    records[end] = slot
+    records[at | STATE] = ((records[at | STATE] as number) & ~LIST_MASK) | list
+    // Whatever was young elsewhere is not here.
+    records[at | QUIET_UNTIL] = this.#moves
+    if (list !== PROBATION) this.#moves = (this.#moves + 1) | 0
+    if (list === WINDOW) this.#windowCount++
+    else if (list === PROTECTED) this.#protectedCount++
     this.#add(list, this.weightOf(slot))
   }
 
   #unlink(slot: number): void {
-    const before = this.#previous[slot] as number
-    const after = this.#next[slot] as number
-    this.#next[before] = after
-    this.#previous[after] = before
-    const list = this.#lists[slot] as number
-    if (list === PROTECTED) this.#protectedCount--
+    const records = this.#records
+    const at = slot << RECORD_SHIFT
+    const before = records[at | PREVIOUS] as number
+    const after = records[at] as number
+    records[before << RECORD_SHIFT] = after
+    records[(after << RECORD_SHIFT) | PREVIOUS] = before
+    const list = (records[at | STATE] as number) & LIST_MASK
+    if (list === WINDOW) this.#windowCount--
+    else if (list === PROTECTED) this.#protectedCount--
     this.#add(list, -this.weightOf(slot))
   }
 
@@ -435,22 +492,16 @@ export class Policy {
 
   /** @param entries To make room for. What has left is forgotten. */
   #makeRoom(entries: number): void {
-    const have = this.#lists.length
+    const have = this.slots
     // One more than fit: the newest comes before the victim goes.
     const most = this.#weighted ? entries : Math.min(entries, this.capacity)
     const slots = FIRST_SLOT + most + 1
-    const next = new Int32Array(slots)
-    const previous = new Int32Array(slots)
+    const records = new Int32Array(slots << RECORD_SHIFT)
     const hashes = new Int32Array(slots)
-    const lists = new Uint8Array(slots)
-    next.set(this.#next)
-    previous.set(this.#previous)
+    records.set(this.#records)
     hashes.set(this.#hashes)
-    lists.set(this.#lists)
-    this.#next = next
-    this.#previous = previous
+    this.#records = records
     this.#hashes = hashes
-    this.#lists = lists
     if (this.#weighted) {
       const weights = new Float64Array(slots)
       weights.set(this.#weights)
@@ -462,8 +513,8 @@ export class Policy {
 
   /** Slots from this one on are free, in order. */
   #release(from: number): void {
-    for (let slot = this.#lists.length - 1; slot >= from; slot--) {
-      this.#next[slot] = this.#free
+    for (let slot = this.slots - 1; slot >= from; slot--) {
+      this.#records[slot << RECORD_SHIFT] = this.#free
       this.#free = slot
     }
   }

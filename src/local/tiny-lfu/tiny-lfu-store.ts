@@ -16,7 +16,10 @@ const SWEEP_SOON = 20
 const MOST_LOOKED_AT = 65_536
 const MOST_SWEPT = 1000
 
-/** A mark's highest bit. */
+/**
+ * What is noted down of an entry: the low bits say the age in which the sketch counts its uses no more, the
+ * highest that the controller wants to hear of them.
+ */
 const SAMPLED = 0x80
 
 /** The bound of a store. */
@@ -63,13 +66,6 @@ export class TinyLfuStore implements LocalStore {
   readonly #entries: (LocalEntry | undefined)[] = []
   /** When the life of what lies in a slot is over. */
   #ends: Float64Array
-  /**
-   * What a hit of a slot need not do: the low bits say the age in which the sketch counts it no more, the
-   * highest that the controller wants to hear of it.
-   */
-  #marks: Uint8Array
-  /** Until when, by the policy's `moves`, hits of a slot change nothing. */
-  #quietUntil: Int32Array
   /** Of the sketch, as of the last count. */
   #age = 0
   #refused = 0
@@ -90,8 +86,6 @@ export class TinyLfuStore implements LocalStore {
     this.#policy = new Policy(capacity, this.#sketch, FIRST_ROOM, weighted)
     this.#controller = new Controller(this.#policy, this.#sketch, most)
     this.#ends = new Float64Array(this.#policy.slots)
-    this.#marks = new Uint8Array(this.#policy.slots)
-    this.#quietUntil = new Int32Array(this.#policy.slots)
   }
 
   get size(): number {
@@ -106,10 +100,7 @@ export class TinyLfuStore implements LocalStore {
     const slot = this.#slots.get(key)
     if (slot === undefined) return undefined
     // Most hits are of a few: what would change nothing is not noted down.
-    if ((((this.#quietUntil[slot] as number) - this.#policy.moves) | 0) > 0) {
-      return this.#entries[slot]
-    }
-    this.#use(slot)
+    if (!this.#policy.isQuiet(slot)) this.#use(slot)
     return this.#entries[slot]
   }
 
@@ -191,8 +182,7 @@ export class TinyLfuStore implements LocalStore {
     const slot = this.#policy.insert(hash, weight)
     if (this.#ends.length < this.#policy.slots) this.#grow()
     const sampled = this.#controller.samples(hash)
-    this.#marks[slot] = sampled ? SAMPLED : 0
-    this.#quietUntil[slot] = this.#policy.moves
+    this.#policy.note(slot, sampled ? SAMPLED : 0)
     if (sampled) this.#controller.observe(hash)
     this.#slots.set(key, slot)
     this.#keys[slot] = key
@@ -234,17 +224,17 @@ export class TinyLfuStore implements LocalStore {
 
   #use(slot: number): void {
     const done = (this.#age % 127) + 1
-    let mark = this.#marks[slot] as number
-    if (mark !== done) {
+    let note = this.#policy.noteOf(slot)
+    if (note !== done) {
       const hash = this.#policy.hashOf(slot)
-      if ((mark & ~SAMPLED) !== done && !this.#increment(hash)) {
-        mark = (mark & SAMPLED) | done
-        this.#marks[slot] = mark
+      if ((note & ~SAMPLED) !== done && !this.#increment(hash)) {
+        note = (note & SAMPLED) | done
+        this.#policy.note(slot, note)
       }
-      if ((mark & SAMPLED) !== 0 && this.#controller.samples(hash)) this.#controller.observe(hash)
+      if ((note & SAMPLED) !== 0 && this.#controller.samples(hash)) this.#controller.observe(hash)
     }
     this.#policy.touch(slot)
-    if (mark === done) this.#quietUntil[slot] = this.#policy.youngUntil(slot)
+    if (note === done) this.#policy.quieten(slot, this.#policy.youngUntil(slot))
   }
 
   /** Returns whether it counted. */
@@ -253,7 +243,7 @@ export class TinyLfuStore implements LocalStore {
     if (this.#age !== this.#sketch.ages) {
       // All are counted again.
       this.#age = this.#sketch.ages
-      this.#quietUntil.fill(this.#policy.moves)
+      this.#policy.quietenNone()
     }
     return counted
   }
@@ -263,12 +253,6 @@ export class TinyLfuStore implements LocalStore {
     const ends = new Float64Array(slots)
     ends.set(this.#ends)
     this.#ends = ends
-    const marks = new Uint8Array(slots)
-    marks.set(this.#marks)
-    this.#marks = marks
-    const quietUntil = new Int32Array(slots)
-    quietUntil.set(this.#quietUntil)
-    this.#quietUntil = quietUntil
     this.#sketch.grow(slots)
   }
 

@@ -8,7 +8,7 @@ const UNITS = 6
 
 /**
  * Hits of FreeCache's rule with the number of the access as its clock, counted by a model of it on entries
- * of one size, and a little less than what ours has: `bench/hit-ratio-free-cache.js` prints all cells.
+ * of one size, and a little less than what ours has: `bench/hit-ratio.js` prints all cells.
  */
 type Cell = readonly [
   trace: string,

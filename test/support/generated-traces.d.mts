@@ -1,0 +1,1 @@
+export function generateTrace(kind: string, capacity: number): Int32Array
