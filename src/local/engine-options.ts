@@ -133,12 +133,12 @@ export function checkOneOf(
 ): void {
   const given = Object.keys(options).filter((name) => options[name] !== undefined)
   if (given.length === 1) return
-  const names = Object.keys(options).join(' or ')
+  const names = Object.keys(options)
   throw optionTypeError(
     given.length === 0
-      ? `${engine}: there is no bound, neither ${names}`
+      ? `${engine}: there is no bound, neither ${names.join(' nor ')}`
       : `${engine}: there is more than one bound: ${given.join(' and ')}`,
-    `Give it either ${names}, such as ${example}.`,
+    `Give it either ${names.join(' or ')}, such as ${example}.`,
   )
 }
 

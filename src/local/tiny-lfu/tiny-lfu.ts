@@ -1,3 +1,4 @@
+import { optionTypeError } from '../../model/errors.ts'
 import {
   checkEngineOptions,
   checkOneOf,
@@ -90,6 +91,12 @@ function roomOf(options: TinyLfuOptions): (surroundings: LocalSurroundings) => R
   checkOneOf('tinyLfu', { maxEntries, maxBytes }, EXAMPLE)
   optionalFunction('tinyLfu: weigh', weigh, '(key, value) => bytes')
   if (maxBytes === undefined) {
+    if (weigh !== undefined) {
+      throw optionTypeError(
+        'tinyLfu: weigh does nothing with maxEntries',
+        'Leave out weigh, or give it maxBytes.',
+      )
+    }
     checkWhole('tinyLfu: maxEntries', maxEntries, MOST_ENTRIES, 'Say how many entries may be kept.')
     return () => ({ capacity: maxEntries as number, weigh: undefined })
   }

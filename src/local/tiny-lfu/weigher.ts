@@ -24,7 +24,7 @@ export function weigher(
     if (kept === NOT_FOUND) return own
     if (weigh === undefined) return own + estimateBytes(kept)
     try {
-      const weight: unknown = weigh(key, kept instanceof Kept ? kept.held : kept)
+      const weight: unknown = weigh(key, heldBy(kept))
       if (typeof weight === 'number' && weight >= 0) return own + weight
       warn?.(`tinyLfu: weigh must return a number of 0 or more, but returned ${shown(weight)}`)
     } catch (error) {
@@ -32,4 +32,9 @@ export function weigher(
     }
     return WEIGHTLESS
   }
+}
+
+/** What is kept, without what says how it is given: one may stand in another. */
+function heldBy(kept: unknown): unknown {
+  return kept instanceof Kept ? heldBy(kept.held) : kept
 }
