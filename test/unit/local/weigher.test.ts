@@ -37,9 +37,7 @@ describe('a weigh of the user', () => {
       encode: (value) => Buffer.from(JSON.stringify(value)),
       decode: (bytes) => JSON.parse(Buffer.from(bytes).toString()),
     }
-    for (const isolation of ['copy', 'frozen'] as const) {
-      const [told] = (await weighed(isolation, { a: 1 }, codec)) as [string, Uint8Array][]
-      expect(Buffer.from(told?.[1] ?? []).toString()).toBe('{"a":1}')
-    }
+    const [told] = (await weighed('copy', { a: 1 }, codec)) as [string, Uint8Array][]
+    expect(Buffer.from(told?.[1] ?? []).toString()).toBe('{"a":1}')
   })
 })
