@@ -13,7 +13,8 @@ export interface EngineOptions {
   readonly ttl?: Duration | undefined
   /**
    * Told of every entry that has left: its key, what a caller would have got, and why. It is called in
-   * a microtask after the change; what it throws is warned of and goes no further.
+   * a microtask after the change; what it throws, or its promise rejects with, is warned
+   * of and goes no further.
    */
   readonly onRemoval?: RemovalListener | undefined
 }
