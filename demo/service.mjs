@@ -2,8 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import pg from 'pg'
-import { createCache } from '../dist/index.js'
-import { lru } from '../dist/lru/index.js'
+import { createCache, tinyLfu } from '../dist/index.js'
 import { answerParent } from './children.mjs'
 import { CITY_PAGE } from './cities.mjs'
 import { openRemote } from './remote.mjs'
@@ -27,8 +26,8 @@ async function start(options) {
   remote = await openRemote(options)
   cache = createCache({
     name: 'cities',
-    // Fewer than are asked for: the least recently used leave, and come back from the remote tier.
-    local: lru({ maxEntries: 200, ttl: '1m' }),
+    // Fewer than are asked for: what is asked for least leaves, and comes back from the remote tier.
+    local: tinyLfu({ maxEntries: 200, ttl: '1m' }),
     remote: remote.store,
     // Short, so that a Redis of yours is soon rid of the demo's keys.
     ttl: '2m',

@@ -1,12 +1,11 @@
-import { createCache } from 'jetcache-ts'
+import { createCache, tinyLfu } from 'jetcache-ts'
 import { lmdb, lmdbBus } from 'jetcache-ts/lmdb'
-import { lru } from 'jetcache-ts/lru'
 
 const path = './cache-directory' // shared by the processes of this machine
 
 const cache = createCache({
   name: 'users',
-  local: lru({ maxEntries: 10_000, ttl: '1m' }), // in this process
+  local: tinyLfu({ maxEntries: 10_000, ttl: '1m' }), // in this process
   remote: lmdb({ path }),
   sync: { bus: lmdbBus({ path }) }, // what another process changes is dropped here
   ttl: '1h',

@@ -1,6 +1,5 @@
-import { createCache } from 'jetcache-ts'
+import { createCache, tinyLfu } from 'jetcache-ts'
 import { lmdb } from 'jetcache-ts/lmdb'
-import { lru } from 'jetcache-ts/lru'
 
 let version = 1
 const loadPrice = async ({ stale, notModified }) => {
@@ -10,7 +9,7 @@ const loadPrice = async ({ stale, notModified }) => {
 
 const cache = createCache({
   name: 'prices',
-  local: lru({ maxEntries: 10_000 }),
+  local: tinyLfu({ maxEntries: 10_000 }),
   remote: lmdb({ path: './price-directory' }),
   ttl: '10m',
   staleWhileRevalidate: '1m', // answered at once for a minute more, and loaded behind

@@ -1,5 +1,4 @@
-import { createCache } from 'jetcache-ts'
-import { lru } from 'jetcache-ts/lru'
+import { createCache, tinyLfu } from 'jetcache-ts'
 import { nodeRedis, redisPubSub } from 'jetcache-ts/redis'
 import { createClient } from 'redis'
 
@@ -9,7 +8,7 @@ class UserNotFound extends Error {}
 
 const cache = createCache({
   name: 'users',
-  local: lru({ maxEntries: 100_000, ttl: '30s' }),
+  local: tinyLfu({ maxEntries: 100_000, ttl: '30s' }),
   remote: nodeRedis(client),
   sync: { bus: redisPubSub(client) }, // what another process changes is dropped here
   notFound: { error: UserNotFound, ttl: '10s' },

@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { createCache, customBus } from 'jetcache-ts'
-import { lru } from 'jetcache-ts/lru'
+import { createCache, customBus, tinyLfu } from 'jetcache-ts'
 
 const broker = new EventEmitter() // stands for the client of a broker
 
@@ -12,7 +11,7 @@ function openCache() {
   broker.on('cache.users', (text) => bus.apply(text)) // each text, in order, own ones too
   broker.on('disconnected', () => bus.down())
   broker.on('subscribed again', () => bus.up())
-  return createCache({ name: 'users', local: lru({ maxEntries: 10_000 }), sync: { bus } })
+  return createCache({ name: 'users', local: tinyLfu({ maxEntries: 10_000 }), sync: { bus } })
 }
 
 const [here, there] = [openCache(), openCache()]

@@ -1,12 +1,11 @@
-import { createCache } from 'jetcache-ts'
-import { lru } from 'jetcache-ts/lru'
+import { createCache, tinyLfu } from 'jetcache-ts'
 import { manualClock, memoryBus, memoryRemote } from 'jetcache-ts/testing'
 
 const clock = manualClock()
 const bus = memoryBus()
 const remote = memoryRemote({ clock, announce: bus.announce, origin: bus.origin })
 const openCache = () =>
-  createCache({ local: lru({ maxEntries: 100 }), remote, sync: { bus }, clock, logger: false })
+  createCache({ local: tinyLfu({ maxEntries: 100 }), remote, sync: { bus }, clock, logger: false })
 
 const [one, two] = [openCache(), openCache()] // as if in two processes
 await clock.advanceAsync(0) // both buses are armed

@@ -14,7 +14,8 @@ export interface EngineOptions {
   readonly ttl?: Duration | undefined
   /**
    * Told of every entry that has left: its key, what a caller would have got, and why. It is called in
-   * a microtask after the change; what it throws is warned of and goes no further.
+   * a microtask after the change; what it throws, or its promise rejects with, is warned
+   * of and goes no further.
    */
   readonly onRemoval?: RemovalListener | undefined
 }
@@ -137,12 +138,12 @@ export function checkOneOf(
 ): void {
   const given = Object.keys(options).filter((name) => options[name] !== undefined)
   if (given.length === 1) return
-  const names = Object.keys(options).join(' or ')
+  const names = Object.keys(options)
   throw optionTypeError(
     given.length === 0
-      ? `${engine}: there is no bound, neither ${names}`
+      ? `${engine}: there is no bound, neither ${names.join(' nor ')}`
       : `${engine}: there is more than one bound: ${given.join(' and ')}`,
-    `Give it either ${names}, such as ${example}.`,
+    `Give it either ${names.join(' or ')}, such as ${example}.`,
   )
 }
 

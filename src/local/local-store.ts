@@ -81,7 +81,7 @@ export type Isolation = 'copy' | 'frozen' | 'shared'
  */
 export type RemovalListener = (key: string, value: unknown, cause: RemovalCause) => void
 
-/** What a function such as `lru()` returns: each cache makes a store of its own from it. */
+/** What a function such as `tinyLfu()` returns: each cache makes a store of its own from it. */
 export interface LocalEngine {
   /** Names it in errors and counters. */
   readonly name: string

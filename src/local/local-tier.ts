@@ -84,6 +84,10 @@ export class LocalTier {
     if (entry === undefined) return
     const now = this.#clock.now()
     const keptUntil = entry.kept === NOT_FOUND ? now : Math.min(entry.keptUntil, now + retain)
+    if (keptUntil <= now) {
+      this.#store.delete(key, 'expired')
+      return
+    }
     const freshUntil = Math.min(entry.freshUntil, now)
     this.put(key, entry.kept, { freshUntil, keptUntil, aheadAt: Infinity })
   }

@@ -1,3 +1,4 @@
+import { shown } from '../model/errors.ts'
 import type { LocalEntry, RemovalCause, RemovalListener, Removed } from './local-store.ts'
 
 /** An entry that has left. */
@@ -20,18 +21,27 @@ export function tellRemovals(
   warn: (message: string) => void,
 ): Removed {
   let left: Removal[] = []
+  const warnOf = (cause: RemovalCause, error: unknown) =>
+    warn(`onRemoval threw for a key that was ${cause}: ${textOf(error)}`)
   const tell = () => {
     const removals = left
     left = []
     for (const { key, entry, cause } of removals) {
       try {
-        listener(key, give(entry.kept), cause)
+        const done: unknown = listener(key, give(entry.kept), cause)
+        // An async function is a listener too.
+        if (done instanceof Promise) done.catch((error) => warnOf(cause, error))
       } catch (error) {
-        warn(`onRemoval threw for a key that was ${cause}: ${error}`)
+        warnOf(cause, error)
       }
     }
   }
   return (key, entry, cause) => {
     if (left.push({ key, entry, cause }) === 1) queueMicrotask(tell)
   }
+}
+
+/** Anything can be thrown, and not all of it has a text. */
+function textOf(error: unknown): string {
+  return error instanceof Error ? `${error}` : shown(error)
 }

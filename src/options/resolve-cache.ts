@@ -56,7 +56,7 @@ export function resolveOptions(options: CacheOptions): ResolvedOptions {
   if (local === undefined && remote === undefined) {
     throw optionTypeError(
       'cache: both remote and local are nil',
-      'Give createCache at least one tier: local: lru({ maxEntries }) or remote: nodeRedis(client).',
+      'Give createCache at least one tier: local: tinyLfu({ maxEntries: 10_000 }) or remote: nodeRedis(client).',
     )
   }
   if (local !== undefined) checkEngine(local)
@@ -177,7 +177,7 @@ function checkEngine(local: unknown): void {
   if (!hasMethods(local, ['create'])) {
     throw optionTypeError(
       `local must be an engine, but is ${shown(local)}`,
-      "Make one: lru({ maxEntries: 10_000 }) from 'jetcache-ts/lru'.",
+      "Make one: tinyLfu({ maxEntries: 10_000 }) from 'jetcache-ts'.",
     )
   }
   const { isolation, ttl, holds } = local as Partial<Record<keyof LocalEngine, unknown>>

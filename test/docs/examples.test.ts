@@ -16,6 +16,7 @@ const PRINTS: Readonly<Record<string, string>> = {
   'go-peers.mjs': 'Ada 0.10000000149011612 undefined\n',
   'go-strings.mjs':
     '<h1>Welcome</h1> 4 <h1>Welcome</h1>\na string, which Go keeps raw. Use codec text\n',
+  'local-engines.mjs': '4 product:1 Tea replaced, product:1 Green tea deleted\ntrue undefined 1\n',
   'outage.mjs': '2 Grace true\n',
   'redis.mjs': 'Ada null absent\n',
   'transport.mjs': 'Ada Grace 1\n',

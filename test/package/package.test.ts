@@ -47,6 +47,7 @@ describe('the tarball', () => {
       'docs/errors.md',
       'docs/freshness.md',
       'docs/interop.md',
+      'docs/local-engines.md',
       'docs/outages.md',
       'docs/scale.md',
       'docs/testing.md',

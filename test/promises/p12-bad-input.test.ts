@@ -303,7 +303,7 @@ describe('createCache', () => {
       'an LRUCache as local',
       () => make({ local: new LRUCache({ max: 5 }) }),
       TypeError,
-      /local must be an engine.* lru\(\{ maxEntries/,
+      /local must be an engine.* tinyLfu\(\{ maxEntries/,
     ],
     [
       'the function that makes engines as local',
