@@ -38,7 +38,7 @@ describe('the options of tinyLfu()', () => {
   it.each([
     ['no options', undefined, TypeError, /options must be an object, but is undefined/],
     ['an unknown name', { maxEntries: 1, max: 1 }, TypeError, /no option "max"/],
-    ['no bound', {}, TypeError, /no bound, neither maxEntries or maxBytes/],
+    ['no bound', {}, TypeError, /no bound, neither maxEntries nor maxBytes/],
     [
       'both bounds',
       { maxEntries: 1, maxBytes: 1 },
