@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { type Cache, createCache } from '../../src/cache.ts'
-import { tinyLfu } from '../../src/local/tiny-lfu/tiny-lfu.ts'
+import { lru } from '../../src/lru/lru.ts'
 import type { CacheSettings } from '../../src/options/options.ts'
 import type { RemoteStore } from '../../src/remote/remote-store.ts'
 import { until } from '../support/until.ts'
@@ -72,7 +72,7 @@ export class Trial<S extends Servers = Servers> {
       : remote.client(reconnectEvery)
     let pings = 0
     const store = watched(client.store, () => pings++)
-    const local = tiers === 'both' ? { local: tinyLfu({ maxEntries: 1000 }) } : {}
+    const local = tiers === 'both' ? { local: lru({ maxEntries: 1000 }) } : {}
     const cache = createCache({ ...local, remote: store, logger: false, ...settings })
     this.#closers.push(async () => {
       await cache.close({ timeout: '1s' })
